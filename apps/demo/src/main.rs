@@ -1,0 +1,2 @@
+//! The demo client app's binary.
+fn main() {}

@@ -1,0 +1,203 @@
+//! What may be registered as an address to send browsers to, and when a request's address is a registered one.
+
+use url::{Host, Url};
+
+/// The most bytes that a registered URI may have.
+pub const MAX_BYTES: usize = 2_000;
+
+/// Why a URI may not be registered. Each says to the operator what to change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UriError {
+    /// Empty, relative, or not a URI.
+    #[error("it is not an absolute URI, such as https://app.example/callback")]
+    NotAbsolute,
+    /// Over [`MAX_BYTES`].
+    #[error("it is longer than 2,000 bytes")]
+    TooLong,
+    /// A control, space, backslash or a character outside ASCII.
+    #[error("it has a space, a backslash, a control or a non-ASCII character")]
+    Character,
+    /// A fragment (RFC 6749 §3.1.2).
+    #[error("it has a fragment (#…)")]
+    Fragment,
+    /// User name or password.
+    #[error("it has a user name or password")]
+    UserInfo,
+    /// `http` to another machine.
+    #[error("plain http is only for loopback (localhost, 127.0.0.1, [::1]); use https")]
+    PlainHttp,
+    /// A scheme that is neither https nor a native client's reverse-domain one.
+    #[error("its scheme is not https, nor a reverse domain name such as com.example.app of a native client")]
+    Scheme,
+}
+
+/// Whether the client is an installed application (RFC 8252), which may use private schemes and loopback ports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientKind {
+    /// A web application.
+    Web,
+    /// An installed application.
+    Native,
+}
+
+/// Checks a URI before it is stored as an address to send browsers to: the one validator for every door.
+///
+/// # Errors
+/// [`UriError`].
+pub fn validate(uri: &str, kind: ClientKind) -> Result<(), UriError> {
+    if uri.len() > MAX_BYTES {
+        return Err(UriError::TooLong);
+    }
+    if uri.bytes().any(|b| !(0x21..=0x7E).contains(&b) || b == b'\\') {
+        return Err(UriError::Character);
+    }
+    let parsed = Url::parse(uri).map_err(|_| UriError::NotAbsolute)?;
+    if uri.contains('#') {
+        return Err(UriError::Fragment);
+    }
+    if !parsed.username().is_empty()
+        || parsed.password().is_some()
+        || uri.split(['/', '?']).nth(2).is_some_and(|a| a.contains('@'))
+    {
+        return Err(UriError::UserInfo);
+    }
+    let written =
+        |prefix: &str| uri.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix));
+    match parsed.scheme() {
+        "https" if written("https://") && parsed.has_host() => Ok(()),
+        "http" if written("http://") => {
+            if parsed.host().is_some_and(|host| is_loopback(&host)) {
+                Ok(())
+            } else {
+                Err(UriError::PlainHttp)
+            }
+        }
+        "https" | "http" => Err(UriError::NotAbsolute),
+        scheme if kind == ClientKind::Native && is_reverse_domain(scheme) => Ok(()),
+        _ => Err(UriError::Scheme),
+    }
+}
+
+/// Whether `given` is `registered` (RFC 9700 §2.1): byte for byte. The one exception: of a native client's loopback IP
+/// literal, the port may differ (RFC 8252 §7.3).
+pub fn matches(registered: &str, given: &str, kind: ClientKind) -> bool {
+    registered == given || (kind == ClientKind::Native && differ_only_in_loopback_port(registered, given))
+}
+
+fn differ_only_in_loopback_port(registered: &str, given: &str) -> bool {
+    let without_port = |uri: &str| -> Option<String> {
+        let host = ["http://127.0.0.1", "http://[::1]"].into_iter().find(|host| uri.starts_with(host))?;
+        let rest = &uri[host.len()..];
+        let rest = match rest.strip_prefix(':') {
+            Some(port) => {
+                let digits = port.len() - port.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+                port[..digits].parse::<u16>().ok()?;
+                &port[digits..]
+            }
+            None => rest,
+        };
+        (rest.is_empty() || rest.starts_with(['/', '?'])).then(|| format!("{host}{rest}"))
+    };
+    matches!((without_port(registered), without_port(given)), (Some(a), Some(b)) if a == b)
+}
+
+/// Whether `host` is this machine: `localhost`, or a loopback IP literal.
+pub fn is_loopback(host: &Host<&str>) -> bool {
+    match host {
+        Host::Domain(name) => *name == "localhost" || name.ends_with(".localhost"),
+        Host::Ipv4(ip) => ip.is_loopback(),
+        Host::Ipv6(ip) => ip.is_loopback(),
+    }
+}
+
+fn is_reverse_domain(scheme: &str) -> bool {
+    scheme.contains('.') && scheme.split('.').all(|label| !label.is_empty())
+}
+
+/// The origin of `uri` as browsers write it, `https://app.example:8443`; `None` where it has none.
+pub fn origin(uri: &str) -> Option<String> {
+    match Url::parse(uri).ok()?.origin() {
+        url::Origin::Opaque(_) => None,
+        origin => Some(origin.ascii_serialization()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ClientKind::{Native, Web};
+    use super::*;
+
+    #[test]
+    fn ru3_one_validator_knows_what_may_be_stored() {
+        for good in [
+            "https://app.example/cb",
+            "https://app.example/cb?x=1",
+            "HTTPS://app.example/cb",
+            "http://localhost:5000/cb",
+            "http://127.0.0.1/cb",
+            "http://[::1]:5000/cb",
+        ] {
+            assert_eq!(validate(good, Web), Ok(()), "{good}");
+        }
+        for (bad, why) in [
+            ("", UriError::NotAbsolute),
+            ("/cb", UriError::NotAbsolute),
+            ("https:/app.example/cb", UriError::NotAbsolute),
+            ("https:app.example", UriError::NotAbsolute),
+            ("http://app.example/cb", UriError::PlainHttp),
+            ("http://localhost.evil.example/cb", UriError::PlainHttp),
+            ("https://app.example/cb#f", UriError::Fragment),
+            ("https://app.example/cb#", UriError::Fragment),
+            ("https://user@app.example/", UriError::UserInfo),
+            ("https://:pw@app.example/", UriError::UserInfo),
+            ("https://@app.example/", UriError::UserInfo),
+            ("https://app.example\\@evil.example/", UriError::Character),
+            ("https://app.example/a b", UriError::Character),
+            ("https://app.example/\r\nx", UriError::Character),
+            ("https://äpp.example/", UriError::Character),
+            ("javascript:alert(1)", UriError::Scheme),
+            ("JaVaScRiPt:alert(1)", UriError::Scheme),
+            ("data:text/html,x", UriError::Scheme),
+            ("file:///etc/passwd", UriError::Scheme),
+            ("com.example.app:/cb", UriError::Scheme),
+        ] {
+            assert_eq!(validate(bad, Web), Err(why), "{bad}");
+        }
+        assert_eq!(validate("com.example.app:/cb", Native), Ok(()));
+        assert_eq!(validate("javascript:alert(1)", Native), Err(UriError::Scheme));
+        assert_eq!(
+            validate(&format!("https://a.example/{}", "a".repeat(2_000)), Web),
+            Err(UriError::TooLong)
+        );
+    }
+
+    #[test]
+    fn ru1_a_redirect_uri_is_compared_byte_for_byte() {
+        let registered = "https://app.example/cb?x=%7e";
+        assert!(matches(registered, registered, Web));
+        for other in [
+            "https://app.example/cb",
+            "https://app.example/cb?x=%7E",
+            "https://app.example/cb?x=~",
+            "https://APP.example/cb?x=%7e",
+            "https://app.example:443/cb?x=%7e",
+            "https://app.example/cb?x=%7e&y",
+            "https://app.example/./cb?x=%7e",
+            "https://app.example/cb?x=%7e#",
+        ] {
+            assert!(!matches(registered, other, Native), "{other}");
+        }
+    }
+
+    #[test]
+    fn ru2_only_a_native_loopback_literal_may_change_its_port() {
+        assert!(matches("http://127.0.0.1/cb", "http://127.0.0.1:4711/cb", Native));
+        assert!(matches("http://[::1]:1/cb", "http://[::1]:4711/cb", Native));
+        assert!(!matches("http://127.0.0.1/cb", "http://127.0.0.1:4711/cb", Web));
+        assert!(!matches("http://localhost/cb", "http://localhost:4711/cb", Native));
+        assert!(!matches("http://127.0.0.1/cb", "http://127.0.0.1:4711/other", Native));
+        assert!(!matches("http://127.0.0.1/cb", "http://127.0.0.1:99999/cb", Native));
+        assert!(!matches("http://127.0.0.1/cb", "http://127.0.0.1:1@evil.example/cb", Native));
+        assert!(!matches("http://127.0.0.1/cb", "http://127.0.0.1.evil.example/cb", Native));
+    }
+}

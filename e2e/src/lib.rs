@@ -1,0 +1,1 @@
+//! The built binary from outside: browser and foreign clients.
