@@ -1,8 +1,9 @@
 //! One PostgreSQL cluster a run: fresh, on a free loopback port, gone afterwards.
 
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
+use std::io::Read;
 use std::net::{Ipv4Addr, TcpListener};
-use std::os::unix::fs::chown;
+use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -37,6 +38,7 @@ const SETTINGS: [&str; 5] = [
 pub(crate) struct Cluster {
     guardian: Child,
     port: u16,
+    password: String,
 }
 
 impl Cluster {
@@ -49,10 +51,20 @@ impl Cluster {
         )?;
 
         // Not under target/: PostgreSQL does not run as root, and its own user may not look into root's folders.
-        let folder = tempfile::Builder::new().prefix("authmachine-postgres-").tempdir()?.keep();
+        let folder = tempfile::Builder::new()
+            .prefix("authmachine-postgres-")
+            .permissions(Permissions::from_mode(0o700))
+            .tempdir()?
+            .keep();
+        // A superuser may run programs: without a password every user of this machine could, as us.
+        let password = random_hex()?;
+        let password_file = folder.join("password");
+        fs::write(&password_file, &password)?;
         let owner = if install::is_root()? { Some(Owner::find("postgres")?) } else { None };
         if let Some(owner) = &owner {
-            chown(&folder, Some(owner.uid), Some(owner.gid))?;
+            for path in [&folder, &password_file] {
+                chown(path, Some(owner.uid), Some(owner.gid))?;
+            }
         }
         let command = |program: PathBuf| {
             let mut command = Command::new(program);
@@ -65,15 +77,12 @@ impl Cluster {
 
         let data = folder.join("data");
         let mut initdb = command(binaries.join("initdb"));
+        // The password travels in clear: cheap, and on loopback only.
+        initdb.args(["--no-sync", "--auth-host=password", "--auth-local=trust", "--username=postgres"]);
         initdb
-            .args([
-                "--no-sync",
-                "--auth=trust",
-                "--username=postgres",
-                "--encoding=UTF8",
-                "--locale=C",
-                "--pgdata",
-            ])
+            .args(["--encoding=UTF8", "--locale=C", "--pwfile"])
+            .arg(&password_file)
+            .arg("--pgdata")
             .arg(&data);
         if let Err(error) = output(&mut initdb) {
             fs::remove_dir_all(&folder)?;
@@ -89,14 +98,15 @@ impl Cluster {
         guardian.args(SETTINGS.iter().flat_map(|setting| ["-c", setting]));
         // A group of its own: Ctrl-C reaches us only, and the guardian learns of it by the pipe.
         guardian.process_group(0).stdin(Stdio::piped()).stdout(log_file.try_clone()?).stderr(log_file);
-        let cluster = Self { guardian: guardian.spawn().context("cannot start postgres")?, port };
+        let guardian = guardian.spawn().context("cannot start postgres")?;
+        let mut cluster = Self { guardian, port, password };
 
         let started = Instant::now();
         let mut ready = Command::new(binaries.join("pg_isready"));
         ready.args(["--quiet", "--host=127.0.0.1", "--port", &port.to_string()]);
         while !ready.status()?.success() {
-            if started.elapsed() > Duration::from_secs(30) {
-                bail!("PostgreSQL did not start in 30 s\n{}", tail(&log));
+            if cluster.guardian.try_wait()?.is_some() || started.elapsed() > Duration::from_secs(30) {
+                bail!("PostgreSQL does not start\n{}", tail(&log));
             }
             thread::sleep(Duration::from_millis(50));
         }
@@ -105,7 +115,7 @@ impl Cluster {
 
     /// A superuser's URL; each test makes a database of its own.
     pub(crate) fn url(&self) -> String {
-        format!("postgres://postgres@127.0.0.1:{}/postgres", self.port)
+        format!("postgres://postgres:{}@127.0.0.1:{}/postgres", self.password, self.port)
     }
 }
 
@@ -129,6 +139,12 @@ fn binaries() -> Option<PathBuf> {
         .max()
         .map(|(_, folder)| folder)
         .or_else(|| Some(find_program(&["initdb"])?.parent()?.to_owned()))
+}
+
+fn random_hex() -> Result<String> {
+    let mut bytes = [0; 16];
+    File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 struct Owner {
