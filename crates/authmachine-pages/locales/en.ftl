@@ -1,0 +1,153 @@
+# What the pages say, in English. Same messages, same variables as in the other files: a test compares them.
+# Values come isolated and in bold: no quotation marks around them.
+
+## Everywhere
+error-prefix = Error:
+error-throttled = Too many tries. Wait a little: the next one counts in { $wait }.
+error-busy = We are very busy just now. Please try again in a few seconds.
+wait-seconds = { $count ->
+    [one] 1 second
+   *[other] { $count } seconds
+}
+wait-minutes = { $count ->
+    [one] 1 minute
+   *[other] { $count } minutes
+}
+time = { $day } { $month ->
+    [1] January
+    [2] February
+    [3] March
+    [4] April
+    [5] May
+    [6] June
+    [7] July
+    [8] August
+    [9] September
+    [10] October
+    [11] November
+   *[12] December
+} { $year }, { $clock } UTC
+sign-in = Sign in
+sign-out = Sign out
+to-start-page = Go to the start page
+password-show = Show
+password-hide = Hide
+password-show-label = Show the password
+
+## Login
+login-title = Sign in
+login-lead-client = to go on to { $client }
+login-lead-own = with your { $product } account
+login-username = Username
+login-password = Password
+login-cancel = Cancel and go back
+login-error-credentials = Username and password do not match. Check both, and that Caps Lock is off.
+login-error-expired = You took longer than this page lasts, or it came from somewhere else. Please sign in once more.
+login-error-cookies = Your browser did not send our cookie back. Allow cookies for this site, then sign in once more.
+
+## Consent
+consent-title = Do you agree?
+consent-lead = { $client } would like to use your account { $username }.
+consent-scopes = It would be allowed to
+consent-objects = and to see what you may do on
+consent-back = Afterwards you go on to { $host }.
+consent-yes = Allow
+consent-no = Do not allow
+use-another-account = Use another account
+scope-openid = recognise you when you come back
+scope-profile = see your name, picture and the rest of your profile
+scope-email = see your email address
+scope-address = see your postal address
+scope-phone = see your phone number
+scope-offline-access = stay connected to your account while you are away
+scope-other = use the permission { $scope }
+
+## Choice of account
+select-title = Choose an account
+select-lead = to go on to { $client }
+select-continue = Go on as { $username }
+
+## Logout
+logout-title = Sign out?
+logout-lead = This ends your session here, and with it your way into apps that rely on it.
+logout-lead-client = { $client } asks to end your session here, and with it your way into apps that rely on it.
+logout-account = You are signed in as { $username }.
+logout-yes = Sign out
+logout-no = Stay signed in
+logged-out-title = You are signed out
+logged-out-lead = Your session here has ended. On a shared computer, close the browser window as well.
+logged-out-again = Sign in again
+
+## Start page
+welcome-title = Welcome
+welcome-lead = { $product } signs you in to your apps: one account, one password, in one place.
+root-title = Your account
+root-hello = Hello, { $name }
+root-signed-in-as = Signed in as { $username }.
+root-sessions = Where you are signed in
+root-sessions-none = There is no other session.
+root-current = This browser
+root-last-seen = Last seen
+root-since = Since
+root-address = From
+root-end = End
+root-end-label = End the session { $device }, { $address }
+root-end-others = Sign out everywhere else
+root-password = Password
+root-password-text = Changing it signs you out everywhere else.
+root-password-change = Change password
+device = { $browser } on { $system }
+device-unknown = Unknown browser
+notice-password-changed = Your password is changed. Other sessions have been signed out.
+notice-session-ended = The session has ended.
+notice-other-sessions-ended = You are signed out everywhere else.
+
+## Change of password
+password-title = Change password
+password-lead = Any { $min } characters or more will do: a few words in a row are easy to keep in mind. Spaces count.
+password-current = Current password
+password-new = New password
+password-save = Change password
+password-back = Back, and change nothing
+password-error-current = The current password is not right. Nothing was changed.
+password-error-short = The new password is too short. It needs at least { $min } characters.
+password-error-long = The new password is too long. It may have at most { $max } characters.
+password-error-own-words = The new password contains your name or ours. Choose one that nobody can guess from them.
+password-error-common = The new password is on the lists that attackers try first. Choose one that is only yours.
+password-error-expired = You took longer than this page lasts, or it came from somewhere else. Please try once more.
+
+## Errors
+error-request-id = Request
+error-bad-request-title = We did not understand that
+error-bad-request-cause = The request that brought you here is incomplete or wrong.
+error-bad-request-advice = Go back to the app you came from and start again. If it happens again, tell the people who run that app.
+error-unknown-client-title = We do not know this app
+error-unknown-client-cause = The app that sent you here is not registered with us, or no longer.
+error-unknown-client-advice = Check that its address is right. If you trust the app, tell the people who run it.
+error-bad-redirect-uri-title = This app sent you with a wrong return address
+error-bad-redirect-uri-cause = The address it wants you back at is not one it has registered. For your safety we do not send you there.
+error-bad-redirect-uri-advice = Check that the app’s address is right. If you trust the app, tell the people who run it.
+error-interaction-expired-title = This page has expired
+error-interaction-expired-cause = It was open for too long, was answered already, or belongs to another browser.
+error-interaction-expired-advice = Go back to the app you came from and start again.
+error-not-found-title = There is nothing here
+error-not-found-cause = No page has this address.
+error-not-found-advice = Check the address for a typing error, or begin at the start page.
+error-method-not-allowed-title = That does not work here
+error-method-not-allowed-cause = This address exists, but not for what was tried.
+error-method-not-allowed-advice = Go back and try again, or begin at the start page.
+error-forbidden-title = We cannot let you do that
+error-forbidden-cause = You lack the right to it, or the page you came from was too old.
+error-forbidden-advice = Go back, load the page anew and try again.
+error-too-many-requests-title = That was too much at once
+error-too-many-requests-cause = Too many requests came from you or your network in a short time.
+error-too-many-requests-advice = Wait a minute, then try again.
+error-payload-too-large-title = That was too big
+error-payload-too-large-cause = More was sent than this page takes.
+error-payload-too-large-advice = Go back, send less, and try again.
+error-unavailable-title = We will be right back
+error-unavailable-cause = A part of our service is out of reach for the moment. Nothing you did is lost or half done.
+error-unavailable-advice = Wait a minute, then try again.
+error-internal-title = That was our mistake
+error-internal-cause = Something on our side went wrong.
+error-internal-advice = Try again. If it happens again, tell us the number below.

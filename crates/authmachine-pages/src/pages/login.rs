@@ -1,0 +1,71 @@
+//! Name and password.
+
+use crate::text::{Rich, Text};
+
+/// The login page. Posts `csrf`, `username`, `password`; or `csrf` and `cancel`.
+pub struct Login {
+    /// Where the form goes: a path on this site.
+    pub action: String,
+    /// Binds the form to the browser that was shown it.
+    pub csrf: String,
+    /// The client that asked for the login, if one did.
+    pub client_name: Option<String>,
+    /// Fills in the field: `login_hint`, or what was typed before.
+    pub username: String,
+    /// Why the person sees the page again.
+    pub error: Option<LoginError>,
+    /// Whether there is a client to go back to without a login.
+    pub may_cancel: bool,
+}
+
+/// Why a login did not happen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LoginError {
+    /// One wording for every reason that concerns the account or the password.
+    WrongCredentials,
+    /// Too many tries.
+    Throttled {
+        /// When the next one counts.
+        retry_after_s: u64,
+    },
+    /// No room to check a password just now.
+    Busy,
+    /// The form was too old, or not from here.
+    Expired,
+    /// The browser did not send the cookie that came with the form.
+    CookiesMissing,
+}
+
+/// A longer name fills in no field: nobody's is.
+const MAX_USERNAME_BYTES: usize = 256;
+
+page!(Login, "login.html");
+
+impl Login {
+    fn prefilled(&self) -> &str {
+        if self.username.len() <= MAX_USERNAME_BYTES { &self.username } else { "" }
+    }
+
+    /// The cursor starts where the person has to type.
+    fn starts_at_password(&self) -> bool {
+        !self.prefilled().is_empty()
+    }
+
+    fn is_refused(&self) -> bool {
+        self.error == Some(LoginError::WrongCredentials)
+    }
+}
+
+impl LoginError {
+    fn message(self, t: &Text) -> Rich {
+        match self {
+            Self::WrongCredentials => t.rich("login-error-credentials", &[]),
+            Self::Throttled { retry_after_s } => {
+                t.rich("error-throttled", &[("wait", &t.wait(retry_after_s))])
+            }
+            Self::Busy => t.rich("error-busy", &[]),
+            Self::Expired => t.rich("login-error-expired", &[]),
+            Self::CookiesMissing => t.rich("login-error-cookies", &[]),
+        }
+    }
+}

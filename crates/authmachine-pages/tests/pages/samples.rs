@@ -1,0 +1,129 @@
+//! One of each page, in each of its states, for tests and for the preview.
+
+use authmachine_pages::*;
+
+/// A page's name, and the page.
+pub(crate) type Sample = (String, Box<dyn Fn(&Chrome) -> String>);
+
+/// All pages; `text` sees each text that others wrote and may put another in its place.
+pub(crate) fn all(text: impl Fn(&str) -> String) -> Vec<Sample> {
+    let mut samples: Vec<Sample> = Vec::new();
+    let mut add = |name: String, page: Box<dyn Fn(&Chrome) -> String>| samples.push((name, page));
+    macro_rules! add {
+        ($name:expr, $view:expr) => {{
+            let view = $view;
+            add($name.to_string(), Box::new(move |chrome| view.render(chrome)));
+        }};
+    }
+    let action = || text("/interaction/5f0c");
+    let csrf = || text("c5rf-t0ken");
+
+    let errors = [
+        None,
+        Some(LoginError::WrongCredentials),
+        Some(LoginError::Throttled { retry_after_s: 95 }),
+        Some(LoginError::Busy),
+        Some(LoginError::Expired),
+        Some(LoginError::CookiesMissing),
+    ];
+    for (number, error) in errors.into_iter().enumerate() {
+        for client_name in [None, Some(text("Photo Album"))] {
+            let name = format!("login-{number}-{}", if client_name.is_some() { "client" } else { "own" });
+            let username = if number == 0 { String::new() } else { text("alice") };
+            let may_cancel = client_name.is_some();
+            add!(name, Login { action: action(), csrf: csrf(), client_name, username, error, may_cancel });
+        }
+    }
+
+    let scopes = ["openid", "profile", "email", "address", "phone", "offline_access", "calendar.read"];
+    for (name, scopes, objects) in
+        [("consent-small", &scopes[..1], &[][..]), ("consent-all", &scopes[..], &["object1", "object2"][..])]
+    {
+        add!(
+            name,
+            Consent {
+                action: action(),
+                csrf: csrf(),
+                client_name: text("Photo Album"),
+                username: text("alice"),
+                scopes: scopes
+                    .iter()
+                    .map(|s| if s.contains('.') { text(s) } else { s.to_string() })
+                    .collect(),
+                permission_objects: objects.iter().map(|code| text(code)).collect(),
+                redirect_host: text("photos.example"),
+            }
+        );
+    }
+
+    add!(
+        "select-account",
+        SelectAccount {
+            action: action(),
+            csrf: csrf(),
+            username: text("alice"),
+            client_name: text("Photo Album")
+        }
+    );
+
+    for (name, username, client_name) in
+        [("logout-own", None, None), ("logout-client", Some(text("alice")), Some(text("Photo Album")))]
+    {
+        add!(name, LogoutConfirm { action: action(), csrf: csrf(), username, client_name });
+    }
+    add!("logged-out", LoggedOut);
+
+    add!("root-signed-out", RootSignedOut);
+    let agents = [
+        "Mozilla/5.0 (X11; Linux x86_64; rv:144.0) Gecko/20100101 Firefox/144.0",
+        "Mozilla/5.0 (iPhone; CPU iPhone OS 18_6 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) \
+         Version/26.0 Mobile/15E148 Safari/604.1",
+        "curl/8.5.0",
+        "",
+    ];
+    let notices =
+        [None, Some(Notice::PasswordChanged), Some(Notice::SessionEnded), Some(Notice::OtherSessionsEnded)];
+    for (number, notice) in notices.into_iter().enumerate() {
+        let line = |(index, agent): (usize, &&str)| SessionLine {
+            id_form_value: text(&format!("session{index}")),
+            signed_in_at_ms: 1_763_959_320_000 - 86_400_000 * index as i64,
+            last_seen_at_ms: 1_763_962_920_000 - 7_300_000 * index as i64,
+            address: text("2001:db8::7"),
+            user_agent: text(agent),
+            current: index == 0,
+        };
+        add!(
+            format!("root-{number}"),
+            Root {
+                username: text("alice"),
+                name: text("Alice Liddell"),
+                sessions: agents.iter().enumerate().take(if number == 3 { 1 } else { 4 }).map(line).collect(),
+                csrf: csrf(),
+                notice,
+            }
+        );
+    }
+
+    let errors = [
+        None,
+        Some(PasswordError::WrongCurrent),
+        Some(PasswordError::TooShort { min: 15 }),
+        Some(PasswordError::TooLong { max: 128 }),
+        Some(PasswordError::OwnWords),
+        Some(PasswordError::Common),
+        Some(PasswordError::Throttled { retry_after_s: 30 }),
+        Some(PasswordError::Busy),
+        Some(PasswordError::Expired),
+    ];
+    for (number, error) in errors.into_iter().enumerate() {
+        add!(
+            format!("password-{number}"),
+            ChangePassword { csrf: csrf(), username: text("alice"), error, min_chars: 15 }
+        );
+    }
+
+    for kind in ErrorKind::ALL {
+        add!(format!("error-{kind:?}"), ErrorPage { kind });
+    }
+    samples
+}
