@@ -11,6 +11,8 @@ const ISOLATE: char = '\u{2068}';
 const END_ISOLATE: char = '\u{2069}';
 /// No name a page shows is longer.
 const MAX_FOREIGN_CHARS: usize = 120;
+/// A longer name fills in no field: nobody's is.
+const MAX_USERNAME_BYTES: usize = 256;
 
 static BUNDLES: LazyLock<[FluentBundle<FluentResource>; 2]> = LazyLock::new(|| Lang::ALL.map(bundle));
 
@@ -132,6 +134,11 @@ pub(crate) fn foreign(value: &str) -> String {
         shown.push('…');
     }
     shown
+}
+
+/// A username for a field, as it is: what is sent back must be what came.
+pub(crate) fn prefilled(username: &str) -> &str {
+    if username.len() <= MAX_USERNAME_BYTES { username } else { "" }
 }
 
 /// A translated sentence as HTML: escaped, with its foreign values in `<bdi>` elements.

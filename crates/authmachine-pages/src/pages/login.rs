@@ -1,6 +1,6 @@
 //! Name and password.
 
-use crate::text::{Rich, Text};
+use crate::text::{self, Rich, Text};
 
 /// The login page. Posts `csrf`, `username`, `password`; or `csrf` and `cancel`.
 pub struct Login {
@@ -36,19 +36,12 @@ pub enum LoginError {
     CookiesMissing,
 }
 
-/// A longer name fills in no field: nobody's is.
-const MAX_USERNAME_BYTES: usize = 256;
-
 page!(Login, "login.html");
 
 impl Login {
-    fn prefilled(&self) -> &str {
-        if self.username.len() <= MAX_USERNAME_BYTES { &self.username } else { "" }
-    }
-
     /// The cursor starts where the person has to type.
     fn starts_at_password(&self) -> bool {
-        !self.prefilled().is_empty()
+        !text::prefilled(&self.username).is_empty()
     }
 
     fn is_refused(&self) -> bool {
