@@ -6,7 +6,10 @@ pub const MAX_PARAMETERS: usize = 100;
 /// The parameters of one query or one body, decoded once, in order. Parameters without a value are as absent
 /// (RFC 6749 §3.1).
 #[derive(Clone, Default)]
-pub struct Params(Vec<(String, String)>);
+pub struct Params {
+    pairs: Vec<(String, String)>,
+    repeated: Vec<String>,
+}
 
 /// Why parameters could not be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -39,7 +42,21 @@ impl Params {
     /// # Errors
     /// [`FormError`].
     pub fn parse_with_lists(encoded: &[u8], lists: &[&str]) -> Result<Self, FormError> {
+        let params = Self::parse_keeping_repeated(encoded)?;
+        match params.repeated.iter().all(|name| lists.contains(&name.as_str())) {
+            true => Ok(params),
+            false => Err(FormError::Repeated),
+        }
+    }
+
+    /// Like [`Params::parse`], but remembers what is repeated instead of failing: for the authorization endpoint, which tells
+    /// the client where it can ([`Params::is_repeated`]).
+    ///
+    /// # Errors
+    /// [`FormError`], never `Repeated`.
+    pub fn parse_keeping_repeated(encoded: &[u8]) -> Result<Self, FormError> {
         let mut pairs: Vec<(String, String)> = Vec::new();
+        let mut repeated = Vec::new();
         for pair in encoded.split(|b| *b == b'&').filter(|p| !p.is_empty()) {
             let (name, value) = match pair.iter().position(|b| *b == b'=') {
                 Some(at) => (&pair[..at], &pair[at + 1..]),
@@ -49,45 +66,56 @@ impl Params {
                 return Err(FormError::TooMany);
             }
             let (name, value) = (decode(name)?, decode(value)?);
-            if pairs.iter().any(|(n, _)| *n == name) && !lists.contains(&name.as_str()) {
-                return Err(FormError::Repeated);
+            if pairs.iter().any(|(n, _)| *n == name) {
+                repeated.push(name.clone());
             }
             pairs.push((name, value));
         }
-        Ok(Self(pairs))
+        Ok(Self { pairs, repeated })
+    }
+
+    /// Whether `name` stands more than once.
+    pub fn is_repeated(&self, name: &str) -> bool {
+        self.repeated.iter().any(|repeated| repeated == name)
+    }
+
+    /// Whether any name stands more than once.
+    pub fn has_repeated(&self) -> bool {
+        !self.repeated.is_empty()
     }
 
     /// The value of `name`; `None` when it is absent or empty.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(n, v)| n == name && !v.is_empty()).map(|(_, v)| v.as_str())
+        self.pairs.iter().find(|(n, v)| n == name && !v.is_empty()).map(|(_, v)| v.as_str())
     }
 
     /// Every value of the list parameter `name` that is not empty, in order.
     pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
-        self.0.iter().filter(move |(n, v)| n == name && !v.is_empty()).map(|(_, v)| v.as_str())
+        self.pairs.iter().filter(move |(n, v)| n == name && !v.is_empty()).map(|(_, v)| v.as_str())
     }
 
     /// The parameters in order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().map(|(n, v)| (n.as_str(), v.as_str()))
+        self.pairs.iter().map(|(n, v)| (n.as_str(), v.as_str()))
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.pairs.is_empty()
     }
 }
 
 impl std::fmt::Debug for Params {
     /// Names only: values may be secrets.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_list().entries(self.0.iter().map(|(n, _)| n)).finish()
+        f.debug_list().entries(self.pairs.iter().map(|(n, _)| n)).finish()
     }
 }
 
 impl<'a> FromIterator<(&'a str, &'a str)> for Params {
     fn from_iter<I: IntoIterator<Item = (&'a str, &'a str)>>(pairs: I) -> Self {
-        Self(pairs.into_iter().map(|(n, v)| (n.to_owned(), v.to_owned())).collect())
+        let pairs = pairs.into_iter().map(|(n, v)| (n.to_owned(), v.to_owned())).collect();
+        Self { pairs, repeated: Vec::new() }
     }
 }
 

@@ -1,0 +1,48 @@
+//! Who may do what on which object: codes, answers and their shapes.
+//!
+//! Pure: it knows *nothing* of stores, clocks or HTTP. What a subject holds comes in as facts; the full engine
+//! (nesting, delegation, conditions) replaces [`evaluate`] and nothing else.
+
+mod answer;
+mod code;
+
+pub use answer::{ApiAnswer, PermissionMap};
+pub use code::{
+    CodeError, MAX_OBJECT_CODE, MAX_TYPE_CODE, check_group_code, check_object_code, check_type_code,
+};
+
+/// Evaluates a question about objects: for each of `requested`, in that order and each once, the permission types held.
+///
+/// `held` are the (object, type) pairs that live grants give the subject, directly or through groups; `visible` says which
+/// objects the asker may see at all. An unknown, an invisible and an empty object answer alike.
+pub fn evaluate<'a>(
+    requested: impl IntoIterator<Item = &'a str>,
+    held: &[(String, String)],
+    visible: impl Fn(&str) -> bool,
+) -> PermissionMap {
+    let mut map = PermissionMap::default();
+    for code in requested {
+        let types = held
+            .iter()
+            .filter(|(object, _)| object == code && visible(code))
+            .map(|(_, permission)| permission.as_str());
+        map.insert(code, types);
+    }
+    map
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unknown_invisible_and_empty_objects_answer_alike() {
+        let held =
+            [("a", "write"), ("a", "read"), ("hidden", "read")].map(|(o, t)| (o.to_owned(), t.to_owned()));
+        let map = evaluate(["b", "a", "hidden", "a"], &held, |code| code != "hidden");
+        assert_eq!(
+            serde_json::to_string(&map).expect("json"),
+            r#"{"b":[],"a":["read","write"],"hidden":[]}"#
+        );
+    }
+}

@@ -1,0 +1,234 @@
+//! Clients (RFC 6749 §2).
+
+use authmachine_jose::Algorithm;
+use authmachine_protocol::redirect_uri::{self, ClientKind};
+use authmachine_protocol::{ClientAuthMethod, GrantType, Scopes, Timestamp};
+
+use crate::ids::ClientId;
+
+/// Who must use PKCE (RFC 7636). Ordered: a client can be set stricter than the installation, never looser.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum PkceRule {
+    /// Public clients alone.
+    Public,
+    /// Public clients; others unless they send `nonce` with `openid` (OAuth 2.1 §7.5.1).
+    Auto,
+    /// Everybody.
+    All,
+}
+
+impl PkceRule {
+    /// The word in configuration and storage.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Public => "public",
+            Self::Auto => "auto",
+            Self::All => "all",
+        }
+    }
+
+    /// Reads the word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::Public, Self::Auto, Self::All].into_iter().find(|rule| rule.as_str() == word)
+    }
+}
+
+/// Which objects a client or API token may see at all; everything else answers as if nothing were held.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ObjectScope {
+    /// Those named, by code; none when empty.
+    Attached(Vec<String>),
+    /// Every object.
+    All,
+}
+
+impl ObjectScope {
+    /// Whether the object `code` may be seen.
+    pub fn sees(&self, code: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Attached(codes) => codes.iter().any(|c| c == code),
+        }
+    }
+}
+
+/// A client: an application that signs people in here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Client {
+    /// The row.
+    pub id: ClientId,
+    /// `client_id` on the wire.
+    pub client_id: String,
+    /// What people read on the pages.
+    pub name: String,
+    /// HMAC-SHA-256 of the secret under the installation's key for client secrets; public clients have none.
+    pub secret_hmac: Option<[u8; 32]>,
+    /// The one method registered; `None` allows basic and post (RFC 6749 §2.3.1). [`ClientAuthMethod::None`] makes the client public.
+    pub auth_method: Option<ClientAuthMethod>,
+    /// Web or native.
+    pub kind: ClientKind,
+    /// Ours: no consent, logout without hint may redirect, all objects visible.
+    pub first_party: bool,
+    /// Stricter than the installation's rule, if set.
+    pub pkce: Option<PkceRule>,
+    /// What it may ask for at the token endpoint.
+    pub grant_types: Vec<GrantType>,
+    /// The scopes it may ask for.
+    pub scopes: Scopes,
+    /// What its ID tokens are signed with.
+    pub id_token_alg: Algorithm,
+    /// `redirect_uris`.
+    pub redirect_uris: Vec<String>,
+    /// `post_logout_redirect_uris`.
+    pub post_logout_redirect_uris: Vec<String>,
+    /// The objects it may see; of a first-party client always all ([`Client::object_scope`]).
+    pub objects: Vec<String>,
+    /// Switched off by an operator.
+    pub disabled: bool,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+impl Client {
+    /// Whether it proves itself by nothing.
+    pub fn is_public(&self) -> bool {
+        self.auth_method == Some(ClientAuthMethod::None)
+    }
+
+    /// Whether it may use `grant_type`.
+    pub fn may_use(&self, grant_type: GrantType) -> bool {
+        self.grant_types.contains(&grant_type)
+    }
+
+    /// The objects it may see.
+    pub fn object_scope(&self) -> ObjectScope {
+        if self.first_party { ObjectScope::All } else { ObjectScope::Attached(self.objects.clone()) }
+    }
+
+    /// Whether `given` is one of its `redirect_uris`.
+    pub fn has_redirect_uri(&self, given: &str) -> bool {
+        self.redirect_uris.iter().any(|registered| redirect_uri::matches(registered, given, self.kind))
+    }
+
+    /// Whether `given` is one of its `post_logout_redirect_uris`.
+    pub fn has_post_logout_redirect_uri(&self, given: &str) -> bool {
+        self.post_logout_redirect_uris.iter().any(|registered| registered == given)
+    }
+
+    /// Whether an authorization request must carry `code_challenge` (checklist PK2). `has_oidc_nonce`: the request has
+    /// scope `openid` and a `nonce`.
+    pub fn must_use_pkce(&self, installation: PkceRule, has_oidc_nonce: bool) -> bool {
+        match self.pkce.map_or(installation, |own| own.max(installation)) {
+            PkceRule::All => true,
+            PkceRule::Auto => self.is_public() || !has_oidc_nonce,
+            PkceRule::Public => self.is_public(),
+        }
+    }
+}
+
+/// How a client presented itself at an endpoint, before anything is believed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Credentials {
+    /// `client_id`.
+    pub client_id: String,
+    /// The secret, if one was sent.
+    pub secret: Option<String>,
+    /// By which method.
+    pub method: ClientAuthMethod,
+}
+
+impl std::fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Credentials")
+            .field("client_id", &self.client_id)
+            .field("method", &self.method)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why a client's credentials cannot be read or are refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ClientAuthError {
+    /// None at all: `invalid_client`.
+    #[error("client authentication is missing")]
+    Missing,
+    /// More than one method, or two identities: `invalid_request` (RFC 6749 §2.3).
+    #[error("exactly one client authentication method may be used")]
+    Conflicting,
+    /// An unreadable `Authorization` header: `invalid_client`.
+    #[error("the Authorization header is malformed")]
+    Malformed,
+    /// Unknown client, wrong secret, wrong method, disabled: all alike, `invalid_client`.
+    #[error("client authentication failed")]
+    Failed,
+}
+
+impl Credentials {
+    /// Reads credentials from the `Authorization` header and the form body (RFC 6749 §2.3). Exactly one method must be used;
+    /// a `client_id` in the body beside Basic is allowed if it names the same client.
+    ///
+    /// # Errors
+    /// [`ClientAuthError`].
+    pub fn read(
+        authorization: Option<&str>,
+        client_id: Option<&str>,
+        client_secret: Option<&str>,
+    ) -> Result<Self, ClientAuthError> {
+        let basic = match authorization {
+            None => None,
+            Some(header) => match authmachine_protocol::basic_auth::decode(header) {
+                Some(Ok(pair)) => Some(pair),
+                Some(Err(_)) | None => return Err(ClientAuthError::Malformed),
+            },
+        };
+        match (basic, client_id, client_secret) {
+            (Some(_), _, Some(_)) => Err(ClientAuthError::Conflicting),
+            (Some((id, _)), Some(named), None) if id != named => Err(ClientAuthError::Conflicting),
+            (Some((client_id, secret)), _, None) => {
+                Ok(Self { client_id, secret: Some(secret), method: ClientAuthMethod::ClientSecretBasic })
+            }
+            (None, Some(id), Some(secret)) => Ok(Self {
+                client_id: id.to_owned(),
+                secret: Some(secret.to_owned()),
+                method: ClientAuthMethod::ClientSecretPost,
+            }),
+            (None, Some(id), None) => {
+                Ok(Self { client_id: id.to_owned(), secret: None, method: ClientAuthMethod::None })
+            }
+            (None, None, _) => Err(ClientAuthError::Missing),
+        }
+    }
+}
+
+/// Decides whether `credentials` prove `client`. `presented_hmac` is the presented secret under the installation's key; it is
+/// computed for unknown clients too, so that both take the same time.
+///
+/// # Errors
+/// [`ClientAuthError::Failed`], whatever the cause.
+pub fn authenticate(
+    client: Option<&Client>,
+    credentials: &Credentials,
+    presented_hmac: Option<&[u8; 32]>,
+) -> Result<(), ClientAuthError> {
+    let refused = Err(ClientAuthError::Failed);
+    // Compared against something even when there is no client.
+    let expected = client.and_then(|client| client.secret_hmac).unwrap_or([0; 32]);
+    let same = presented_hmac.is_some_and(|given| authmachine_jose::constant_time_eq(given, &expected));
+    let Some(client) = client.filter(|client| !client.disabled) else { return refused };
+    let method_fits = match client.auth_method {
+        Some(registered) => registered == credentials.method,
+        None => credentials.method != ClientAuthMethod::None,
+    };
+    match credentials.method {
+        _ if !method_fits => refused,
+        ClientAuthMethod::None if credentials.secret.is_none() => Ok(()),
+        ClientAuthMethod::None => refused,
+        _ if same
+            && client.secret_hmac.is_some()
+            && credentials.secret.as_deref().is_some_and(|s| !s.is_empty()) =>
+        {
+            Ok(())
+        }
+        _ => refused,
+    }
+}

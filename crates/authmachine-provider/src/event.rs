@@ -1,0 +1,105 @@
+//! Events: the audit trail.
+
+use authmachine_protocol::Timestamp;
+use serde::Serialize;
+
+use crate::ids::EventId;
+
+/// What happened. Words are stored, so they never change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EventKind {
+    /// A person signed in.
+    SignIn,
+    /// A sign-in was refused.
+    SignInRefused,
+    /// A person signed out.
+    SignOut,
+    /// Every token of a session was revoked at sign-out.
+    SessionTokensRevoked,
+    /// A person changed their password, or an operator set it.
+    PasswordChanged,
+    /// A person allowed a client something.
+    ConsentGiven,
+    /// A person refused a client.
+    ConsentRefused,
+    /// A person took back what they allowed.
+    ConsentWithdrawn,
+    /// Tokens were issued.
+    TokensIssued,
+    /// A token was revoked by its client.
+    TokenRevoked,
+    /// A code was presented twice: what it gave was revoked.
+    CodeReused,
+    /// A refresh token was presented twice: its family was revoked.
+    RefreshTokenReused,
+    /// A client's credentials were refused.
+    ClientRefused,
+    /// An operator made, changed, locked, unlocked or removed something; `detail` says what.
+    UserCreated,
+    /// See [`EventKind::UserCreated`].
+    UserChanged,
+    /// See [`EventKind::UserCreated`].
+    UserLocked,
+    /// See [`EventKind::UserCreated`].
+    UserUnlocked,
+    /// See [`EventKind::UserCreated`].
+    ClientCreated,
+    /// See [`EventKind::UserCreated`].
+    ClientChanged,
+    /// See [`EventKind::UserCreated`].
+    ClientSecretRotated,
+    /// See [`EventKind::UserCreated`].
+    ObjectCreated,
+    /// See [`EventKind::UserCreated`].
+    PermissionTypeCreated,
+    /// See [`EventKind::UserCreated`].
+    GroupCreated,
+    /// See [`EventKind::UserCreated`].
+    GroupMemberAdded,
+    /// See [`EventKind::UserCreated`].
+    GroupMemberRemoved,
+    /// See [`EventKind::UserCreated`].
+    PermissionGranted,
+    /// See [`EventKind::UserCreated`].
+    PermissionRemoved,
+    /// See [`EventKind::UserCreated`].
+    ApiTokenCreated,
+    /// See [`EventKind::UserCreated`].
+    ApiTokenRevoked,
+    /// See [`EventKind::UserCreated`].
+    KeyRotated,
+}
+
+impl EventKind {
+    /// The stored word, such as `sign_in`.
+    pub fn as_str(self) -> String {
+        match serde_json::to_value(self) {
+            Ok(serde_json::Value::String(word)) => word,
+            _ => unreachable!("a unit variant serialises as a string"),
+        }
+    }
+}
+
+/// One event. It holds ids and fixed words, never a secret.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Event {
+    /// The row.
+    pub id: EventId,
+    /// When.
+    pub at: Timestamp,
+    /// What.
+    pub kind: EventKind,
+    /// Who did it: a user's `sub`, `client:…`, or `operator`.
+    pub actor: String,
+    /// The user concerned, by `sub`.
+    pub user: Option<String>,
+    /// The client concerned, by `client_id`.
+    pub client: Option<String>,
+    /// The request, as the log names it.
+    pub request_id: Option<String>,
+    /// The address it came from.
+    pub address: Option<String>,
+    /// More, as a flat JSON object.
+    pub detail: serde_json::Map<String, serde_json::Value>,
+}

@@ -1,0 +1,149 @@
+//! Authorization grants: what was allowed, once, to one client; parent of every code and token.
+
+use authmachine_protocol::{ClaimsRequest, Scopes, Timestamp, scope};
+
+use crate::browser_session::Session;
+use crate::client::ObjectScope;
+use crate::consent::Consent;
+use crate::ids::{ClientId, GrantId, SessionId, UserId};
+use crate::user::User;
+
+/// A grant's own row.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Grant {
+    /// The row.
+    pub id: GrantId,
+    /// The user; `None` when the client acts for itself.
+    pub user_id: Option<UserId>,
+    /// The client.
+    pub client_id: ClientId,
+    /// The session it was made in; `None` for client credentials.
+    pub session_id: Option<SessionId>,
+    /// The scopes granted.
+    pub scopes: Scopes,
+    /// What `claims` asked for.
+    pub claims: ClaimsRequest,
+    /// `nonce`, for each ID token of the first answer.
+    pub nonce: Option<String>,
+    /// `auth_time`: when the user proved themselves.
+    pub auth_time: Option<Timestamp>,
+    /// Whether the request made `auth_time` a must (`max_age`, essential claim).
+    pub auth_time_requested: bool,
+    /// `amr`.
+    pub amr: Vec<String>,
+    /// `acr`, when the request asked for it and it is held.
+    pub acr: Option<String>,
+    /// Whether its refresh tokens outlive the session (`offline_access`).
+    pub offline: bool,
+    /// The user's epoch when it was made.
+    pub user_epoch: i64,
+    /// The consent's version when it was made; 0 where none is needed.
+    pub consent_version: i64,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When the last thing issued under it has expired, and the row may go.
+    pub expires_at: Timestamp,
+    /// Revoked as a whole.
+    pub revoked_at: Option<Timestamp>,
+}
+
+/// A grant with the state, at this moment, of everything it depends on: what the store loads in one statement.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GrantFacts {
+    /// The grant.
+    pub grant: Grant,
+    /// Its user as they are now; `None` if deleted or if there never was one.
+    pub user: Option<User>,
+    /// Its client as it is now; `None` if deleted.
+    pub client: Option<GrantClient>,
+    /// Its session as it is now; `None` if gone or if there never was one.
+    pub session: Option<Session>,
+    /// The user's consent to the client as it is now.
+    pub consent: Option<Consent>,
+}
+
+/// What of a client a grant depends on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GrantClient {
+    /// The row.
+    pub id: ClientId,
+    /// `client_id` on the wire.
+    pub client_id: String,
+    /// No consent needed.
+    pub first_party: bool,
+    /// Switched off.
+    pub disabled: bool,
+    /// What it may ask for now.
+    pub scopes: Scopes,
+    /// The objects that it may see now.
+    pub objects: ObjectScope,
+}
+
+/// What is to be used under the grant: they end differently (design.md, «what ends tokens»).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Use {
+    /// Redeeming a code: the session must still be signed in.
+    Code,
+    /// An access token: lives on after a plain logout, until it expires.
+    AccessToken,
+    /// A refresh token: ends with the session unless it is offline.
+    RefreshToken,
+}
+
+/// What a live grant still allows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Live {
+    /// The scopes that the grant, the client and the consent all still cover.
+    pub scopes: Scopes,
+    /// Every scope that the client may have and the user allowed: bounds claims asked for by name.
+    pub allowed: Scopes,
+}
+
+impl GrantFacts {
+    /// Whether the grant may be used now, and for which scopes: asked at every use (checklist G5). `None` is dead.
+    pub fn live(&self, purpose: Use, now: Timestamp) -> Option<Live> {
+        let grant = &self.grant;
+        let client = self.client.as_ref().filter(|client| !client.disabled)?;
+        if grant.revoked_at.is_some() {
+            return None;
+        }
+        let mut allowed = client.scopes.clone();
+        if grant.user_id.is_some() {
+            let user = self.user.as_ref()?;
+            if !user.may_sign_in() || user.epoch != grant.user_epoch {
+                return None;
+            }
+            if !client.first_party {
+                let consent =
+                    self.consent.as_ref().filter(|consent| consent.version == grant.consent_version)?;
+                allowed = allowed.intersection(&consent.scopes);
+            }
+        }
+        let scopes = grant.scopes.intersection(&allowed);
+        // A scope taken away takes what stands on it; without `openid` an OpenID grant is nothing.
+        if grant.scopes.contains(scope::OPENID) && !scopes.contains(scope::OPENID) {
+            return None;
+        }
+        if grant.session_id.is_some() && !self.session_allows(purpose, &scopes, now) {
+            return None;
+        }
+        Some(Live { scopes, allowed })
+    }
+
+    fn session_allows(&self, purpose: Use, scopes: &Scopes, now: Timestamp) -> bool {
+        let revoked = self.session.as_ref().is_some_and(|session| session.tokens_revoked_at.is_some());
+        // An offline grant may outlive its session's row, which goes only when nothing can be revoked by it any more.
+        if revoked {
+            return false;
+        }
+        let offline = self.grant.offline && scopes.contains(scope::OFFLINE_ACCESS);
+        match (&self.session, purpose) {
+            (Some(session), Use::Code) => session.ended_at.is_none() && now < session.expires_at,
+            (Some(_), Use::AccessToken) => true,
+            (Some(session), Use::RefreshToken) => {
+                offline || (session.ended_at.is_none() && now < session.expires_at)
+            }
+            (None, _) => false,
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! Refresh tokens (RFC 6749 §6): a family is one row, rotated in place.
+
+use authmachine_protocol::{GrantType, Scopes, Timestamp};
+
+use crate::client::Client;
+use crate::grant::{GrantFacts, Use};
+
+/// A refresh token family's row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefreshFamily {
+    /// The row, and the id of each of its tokens.
+    pub id: i64,
+    /// The generation of the token that is valid now.
+    pub generation: u32,
+    /// SHA-256 of that token.
+    pub sha256: [u8; 32],
+    /// SHA-256 of the proof that all tokens of the family carry.
+    pub proof_sha256: [u8; 32],
+    /// Its scopes.
+    pub scopes: Scopes,
+    /// The end if it is not used.
+    pub idle_expires_at: Timestamp,
+    /// The absolute end; rotation does not move it.
+    pub expires_at: Timestamp,
+    /// Revoked.
+    pub revoked_at: Option<Timestamp>,
+    /// The last answer, sealed, and until when it may be had again; only with grace on.
+    pub last_answer: Option<(Vec<u8>, Timestamp)>,
+}
+
+/// What a presented refresh token is to its family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recognised {
+    /// The token that is valid now.
+    Current,
+    /// The one before it: within grace, the last answer may be had again.
+    Previous,
+    /// A used one: somebody has a copy (RFC 9700 §4.14.2).
+    Reused,
+    /// Not of this family.
+    Unknown,
+}
+
+impl RefreshFamily {
+    /// Recognises a presented token (checklist RT1).
+    pub fn recognise(&self, token: &crate::handle::RefreshToken) -> Recognised {
+        use authmachine_jose::constant_time_eq;
+        if !constant_time_eq(&token.proof_sha256(), &self.proof_sha256) {
+            Recognised::Unknown
+        } else if token.generation == self.generation {
+            if constant_time_eq(&token.sha256(), &self.sha256) {
+                Recognised::Current
+            } else {
+                Recognised::Unknown
+            }
+        } else if token.generation.checked_add(1) == Some(self.generation) {
+            Recognised::Previous
+        } else if token.generation < self.generation {
+            Recognised::Reused
+        } else {
+            Recognised::Unknown
+        }
+    }
+}
+
+/// Why a refresh token buys nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RefreshError {
+    /// The client may not use the grant type: `unauthorized_client`.
+    #[error("this client may not use refresh_token")]
+    GrantTypeNotAllowed,
+    /// Unknown, or another client's: `invalid_grant`.
+    #[error("the refresh token is unknown")]
+    Unknown,
+    /// Used before: `invalid_grant`; the family is dead.
+    #[error("the refresh token was used before")]
+    Reused,
+    /// Too old: `invalid_grant`.
+    #[error("the refresh token has expired")]
+    Expired,
+    /// Revoked, or user, client, session or consent ended since: `invalid_grant`.
+    #[error("the refresh token was revoked")]
+    Withdrawn,
+    /// More than was granted: `invalid_scope` (RFC 6749 §6).
+    #[error("scope is wider than what was granted")]
+    WiderScope,
+}
+
+/// Decides whether `client` may refresh at `now`; `asked` is the request's `scope`. Returns the scopes of the new access token.
+///
+/// # Errors
+/// [`RefreshError`].
+pub fn refresh(
+    family: &RefreshFamily,
+    facts: &GrantFacts,
+    client: &Client,
+    asked: Option<&Scopes>,
+    now: Timestamp,
+) -> Result<Scopes, RefreshError> {
+    if !client.may_use(GrantType::RefreshToken) {
+        return Err(RefreshError::GrantTypeNotAllowed);
+    }
+    if family.revoked_at.is_some() {
+        return Err(RefreshError::Withdrawn);
+    }
+    if family.expires_at <= now || family.idle_expires_at <= now {
+        return Err(RefreshError::Expired);
+    }
+    let live = facts.live(Use::RefreshToken, now).ok_or(RefreshError::Withdrawn)?;
+    let scopes = family.scopes.intersection(&live.scopes);
+    match asked {
+        None => Ok(scopes),
+        Some(asked) if !family.scopes.covers(asked) => Err(RefreshError::WiderScope),
+        Some(asked) => Ok(asked.intersection(&scopes)),
+    }
+}
