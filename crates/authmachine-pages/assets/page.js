@@ -3,8 +3,7 @@ for (const button of document.querySelectorAll("button.reveal")) {
   const input = document.getElementById(button.getAttribute("aria-controls"));
   const show = (shown) => {
     input.type = shown ? "text" : "password";
-    button.setAttribute("aria-pressed", String(shown));
-    button.textContent = shown ? button.dataset.hide : button.dataset.show;
+    button.firstElementChild.textContent = shown ? button.dataset.hide : button.dataset.show;
   };
   button.addEventListener("click", () => {
     show(input.type === "password");

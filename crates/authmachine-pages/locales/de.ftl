@@ -30,9 +30,8 @@ time = { $day }. { $month ->
 sign-in = Anmelden
 sign-out = Abmelden
 to-start-page = Zur Startseite
-password-show = Zeigen
+password-show = Anzeigen
 password-hide = Verbergen
-password-show-label = Passwort anzeigen
 
 ## Anmeldung
 login-title = Anmelden

@@ -32,7 +32,6 @@ sign-out = Sign out
 to-start-page = Go to the start page
 password-show = Show
 password-hide = Hide
-password-show-label = Show the password
 
 ## Login
 login-title = Sign in

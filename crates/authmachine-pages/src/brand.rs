@@ -72,7 +72,7 @@ struct Palette {
     hover: Accent,
     /// A button's text, at least 4.5:1 against `fill` and `hover` (WCAG 2.2 §1.4.3).
     on: Accent,
-    /// Links and focus rings: 4.5:1 against the surface.
+    /// Links and focus rings: 5.5:1 against the surface, which leaves 4.5:1 on the wash under the pointer.
     ink: Accent,
 }
 
@@ -96,7 +96,7 @@ impl Accent {
         let fill = self.standing_out(surface, towards, 3.0);
         let on = fill.text_on();
         let away = if on == WHITE { BLACK } else { WHITE };
-        Palette { fill, hover: fill.mixed(away, 0.14), on, ink: self.standing_out(surface, towards, 4.5) }
+        Palette { fill, hover: fill.mixed(away, 0.14), on, ink: self.standing_out(surface, towards, 5.5) }
     }
 
     /// This colour, moved `towards` another only as far as it must to reach `ratio` against `surface`.
@@ -134,6 +134,9 @@ impl Accent {
 mod tests {
     use super::*;
 
+    const LIGHT_WASH: Accent = Accent([0xef, 0xec, 0xe4]);
+    const DARK_WASH: Accent = Accent([0x27, 0x2b, 0x30]);
+
     #[test]
     fn a_colour_is_read_in_two_spellings_and_nothing_else() {
         assert_eq!("#1D6b58".parse(), Ok(Accent([0x1d, 0x6b, 0x58])));
@@ -156,11 +159,13 @@ mod tests {
         let steps = || (0..=255).step_by(15).map(|step| step as u8);
         for accent in steps().flat_map(|r| steps().flat_map(move |g| steps().map(move |b| Accent([r, g, b]))))
         {
-            for (surface, towards) in [(LIGHT_SURFACE, BLACK), (DARK_SURFACE, WHITE)] {
+            for (surface, towards, wash) in
+                [(LIGHT_SURFACE, BLACK, LIGHT_WASH), (DARK_SURFACE, WHITE, DARK_WASH)]
+            {
                 let Palette { fill, hover, on, ink } = accent.palette(surface, towards);
                 assert!(fill.contrast(surface) >= 3.0, "{accent}: {fill}");
                 assert!(on.contrast(fill) >= 4.5 && on.contrast(hover) >= 4.5, "{accent}: {on} on {fill}");
-                assert!(ink.contrast(surface) >= 4.5, "{accent}: {ink}");
+                assert!(ink.contrast(surface) >= 4.5 && ink.contrast(wash) >= 4.5, "{accent}: {ink}");
             }
         }
     }
@@ -170,5 +175,8 @@ mod tests {
         let css = include_str!("../assets/style.css");
         assert!(css.contains(&format!("--paper: {LIGHT_SURFACE};")));
         assert!(css.contains(&format!("--card: {DARK_SURFACE};")));
+        for wash in [LIGHT_WASH, DARK_WASH] {
+            assert!(css.contains(&format!("--wash: {wash};")));
+        }
     }
 }
