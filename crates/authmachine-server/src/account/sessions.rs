@@ -1,0 +1,112 @@
+//! Ending one's own sessions: this browser's, another one, all others. These are plain ends: single sign-on and refresh tokens of
+//! the session are over, access tokens run out (design.md).
+
+use authmachine_pages::{ErrorKind, paths};
+use authmachine_protocol::Params;
+use authmachine_provider::browser_session::Session;
+use authmachine_provider::event::{Event, EventKind};
+use authmachine_provider::user::User;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::Response;
+
+use crate::account::root::{Done, FORM};
+use crate::app::App;
+use crate::browser::{self, Browser, SignedIn};
+use crate::error::PageError;
+use crate::middleware::page_result;
+use crate::request;
+
+/// `POST /logout`: ends this browser's session.
+pub async fn sign_out(State(app): State<App>, headers: HeaderMap, body: Body) -> Response {
+    let result = async {
+        let (_, signed_in) = read(&app, &headers, body).await?;
+        if let Some(SignedIn { session, user, .. }) = signed_in {
+            let (event, now) = (ended(&app, &user, &session), app.now());
+            app.store
+                .write(app.write_deadline(), move |tx| {
+                    if tx.end_session(session.id, now)? {
+                        tx.insert_event(&event)?;
+                    }
+                    Ok(())
+                })
+                .await?;
+        }
+        let response = browser::see_other(Done::SignedOut.location());
+        Ok(browser::with_cookie(response, &browser::no_session_cookie(&app)))
+    };
+    let result = result.await;
+    page_result(&app, &headers, result)
+}
+
+/// `POST /account/sessions/end`: ends the session whose public id is in `session`, if it is the person's own.
+pub async fn end_one(State(app): State<App>, headers: HeaderMap, body: Body) -> Response {
+    let result = async {
+        let (form, signed_in) = read(&app, &headers, body).await?;
+        let Some(SignedIn { user, .. }) = signed_in.filter(|signed_in| signed_in.is_live) else {
+            return Ok(browser::see_other(paths::LOGIN));
+        };
+        let sid = form.get("session").unwrap_or_default();
+        let id = user.id;
+        let sessions = app.store.read(move |reads| reads.list_sessions_of(id)).await?;
+        // Another person's session equals a missing one (checklist EN4).
+        let session = sessions.into_iter().find(|session| session.sid == sid).ok_or(ErrorKind::NotFound)?;
+        end(&app, &user, vec![session]).await?;
+        Ok(browser::see_other(Done::SessionEnded.location()))
+    };
+    let result = result.await;
+    page_result(&app, &headers, result)
+}
+
+/// `POST /account/sessions/end-others`: ends all of the person's sessions but this one.
+pub async fn end_others(State(app): State<App>, headers: HeaderMap, body: Body) -> Response {
+    let result = async {
+        let (_, signed_in) = read(&app, &headers, body).await?;
+        let Some(SignedIn { session, user, .. }) = signed_in.filter(|signed_in| signed_in.is_live) else {
+            return Ok(browser::see_other(paths::LOGIN));
+        };
+        let id = user.id;
+        let mut others = app.store.read(move |reads| reads.list_sessions_of(id)).await?;
+        others.retain(|other| other.id != session.id);
+        end(&app, &user, others).await?;
+        Ok(browser::see_other(Done::OtherSessionsEnded.location()))
+    };
+    let result = result.await;
+    page_result(&app, &headers, result)
+}
+
+/// The form, proved to be our own, and who sent it.
+async fn read(app: &App, headers: &HeaderMap, body: Body) -> Result<(Params, Option<SignedIn>), PageError> {
+    let form = request::form(headers, body).await?;
+    let browser = Browser::read(app, headers);
+    if !browser.owns_form(app, headers, FORM, form.get("csrf")) {
+        return Err(ErrorKind::Forbidden.into());
+    }
+    let signed_in = browser::session(app, &browser).await?;
+    Ok((form, signed_in))
+}
+
+/// Ends `sessions`, each with its event.
+async fn end(app: &App, user: &User, sessions: Vec<Session>) -> Result<(), PageError> {
+    let now = app.now();
+    let ends: Vec<_> = sessions.into_iter().map(|session| (session.id, ended(app, user, &session))).collect();
+    app.store
+        .write(app.write_deadline(), move |tx| {
+            for (id, event) in &ends {
+                if tx.end_session(*id, now)? {
+                    tx.insert_event(event)?;
+                }
+            }
+            Ok(())
+        })
+        .await?;
+    Ok(())
+}
+
+fn ended(app: &App, user: &User, session: &Session) -> Event {
+    let mut event = app.event(EventKind::SignOut, user.sub.clone());
+    event.user = Some(user.sub.clone());
+    event.detail.insert("sid".to_owned(), session.sid.as_str().into());
+    event
+}

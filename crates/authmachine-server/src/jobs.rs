@@ -1,0 +1,96 @@
+//! What happens without being asked for: following changes that others make, and cleaning up.
+
+use std::time::Duration;
+
+use authmachine_store::{Marker, StoreError};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
+
+use crate::app::App;
+
+/// How often we look whether keys or clients have changed.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// Keys and clients are loaded at least this often: a retired key leaves the key set by the clock.
+const RELOAD_EVERY: Duration = Duration::from_secs(60);
+/// How long a job rests after the database did not answer.
+const REST: Duration = Duration::from_secs(1);
+/// How often we clean up.
+const CLEAN_EVERY: Duration = Duration::from_secs(30);
+/// Rows that one step removes, so that no writer waits long for it.
+const CLEAN_ROWS: i64 = 500;
+/// The pause between two steps.
+const CLEAN_PAUSE: Duration = Duration::from_millis(50);
+
+/// The running jobs. Dropping them ends them, too.
+#[derive(Debug)]
+pub struct Jobs(JoinSet<()>);
+
+/// Starts the jobs.
+pub fn start(app: App) -> Jobs {
+    let mut jobs = JoinSet::new();
+    jobs.spawn(keep_current(app.clone()));
+    jobs.spawn(clean_up(app));
+    Jobs(jobs)
+}
+
+impl Jobs {
+    /// Ends the jobs and waits until they are gone. A unit of work that has begun is finished by the store.
+    pub async fn stop(mut self) {
+        self.0.shutdown().await;
+    }
+}
+
+/// Loads keys, documents and origins again when rows have changed, by this process or another.
+async fn keep_current(app: App) {
+    let mut marker = Marker::default();
+    let mut is_stale = false;
+    let mut loaded_at = Instant::now();
+    let mut ticks = interval(LOOK_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        match app.store.changed_since(&mut marker).await {
+            Ok(has_changed) => is_stale |= has_changed,
+            Err(error) => {
+                tracing::warn!(cause = %error, "Cannot see whether something has changed");
+                sleep(REST).await;
+                continue;
+            }
+        }
+        if is_stale || loaded_at.elapsed() >= RELOAD_EVERY {
+            match app.reload().await {
+                Ok(()) => (is_stale, loaded_at) = (false, Instant::now()),
+                Err(error) => {
+                    tracing::error!(cause = %error, "Keys and clients cannot be loaded; those in use stay");
+                    is_stale = true;
+                    sleep(REST).await;
+                }
+            }
+        }
+    }
+}
+
+/// Removes what is over, in small steps.
+async fn clean_up(app: App) {
+    let mut ticks = interval(CLEAN_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        loop {
+            match clean_step(&app).await {
+                Ok(0) => break,
+                Ok(rows) => tracing::debug!("Cleaned up {rows} rows"),
+                Err(error) => {
+                    tracing::warn!(cause = %error, "Cannot clean up just now");
+                    break;
+                }
+            }
+            sleep(CLEAN_PAUSE).await;
+        }
+    }
+}
+
+async fn clean_step(app: &App) -> Result<u64, StoreError> {
+    let now = app.now();
+    app.store.write(app.write_deadline(), move |tx| tx.cleanup(now, CLEAN_ROWS)).await
+}

@@ -1,0 +1,619 @@
+//! Our own accept loop, because the limits of connections belong to whoever accepts them: HTTP/1 and HTTP/2 without TLS, deadlines
+//! for heads and idle connections, a bound for each address, and a shutdown that lets answers finish (checklist DO1, DO4, RB16).
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::io;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::pin::{Pin, pin};
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::ConnectInfo;
+use axum::http::{Request, StatusCode, Version};
+use axum::response::IntoResponse as _;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto::Builder;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, timeout};
+use tower::Service as _;
+
+use crate::app::App;
+use crate::metrics::Connections;
+
+/// The largest head of a request.
+pub const MAX_HEAD_BYTES: usize = 16 * 1024;
+/// The most fields in it.
+pub const MAX_HEAD_FIELDS: usize = 64;
+/// The most requests at once on one HTTP/2 connection.
+const MAX_STREAMS: u32 = 100;
+/// How long `accept` rests when there are no descriptors or no memory left.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
+
+/// The limits of connections.
+#[derive(Clone, Copy, Debug)]
+struct Limits {
+    /// Connections from one address.
+    per_address: u32,
+    /// The time for a head, and for the first one on a new connection.
+    head: Duration,
+    /// The time without a request.
+    idle: Duration,
+    /// The time for answers to finish: of one connection that is closed, of all at shutdown.
+    drain: Duration,
+}
+
+const LIMITS: Limits = Limits {
+    per_address: 256,
+    head: Duration::from_secs(10),
+    idle: Duration::from_secs(60),
+    drain: Duration::from_secs(10),
+};
+
+/// Serves `router` on `listeners` until `shutdown`; then no connection is accepted, answers that have begun finish within ten
+/// seconds, and this returns. Handlers find the peer as `ConnectInfo<SocketAddr>`.
+pub async fn serve(
+    app: App,
+    router: Router,
+    listeners: Vec<TcpListener>,
+    shutdown: impl Future<Output = ()>,
+) {
+    let exempt = app.settings.trusted_proxies.clone();
+    let counters = app.metrics.connections.clone();
+    Server::new(router, LIMITS, exempt, counters).serve(listeners, shutdown).await;
+}
+
+struct Server {
+    router: Router,
+    limits: Limits,
+    /// Addresses of proxies: many people come from there.
+    exempt: Vec<IpAddr>,
+    counters: Arc<Connections>,
+    http: Builder<TokioExecutor>,
+    open: Mutex<HashMap<IpAddr, u32>>,
+}
+
+impl Server {
+    fn new(router: Router, limits: Limits, exempt: Vec<IpAddr>, counters: Arc<Connections>) -> Arc<Self> {
+        let mut http = Builder::new(TokioExecutor::new());
+        // Heads have our own deadline: hyper's does not tell a slow head from an idle connection.
+        http.http1().max_buf_size(MAX_HEAD_BYTES).max_headers(MAX_HEAD_FIELDS).header_read_timeout(None);
+        let max_head = u32::try_from(MAX_HEAD_BYTES).expect("16 KiB fit");
+        http.http2().max_header_list_size(max_head).max_concurrent_streams(MAX_STREAMS);
+        Arc::new(Self { router, limits, exempt, counters, http, open: Mutex::default() })
+    }
+
+    async fn serve(self: Arc<Self>, listeners: Vec<TcpListener>, shutdown: impl Future<Output = ()>) {
+        let (stop, stopping) = watch::channel(false);
+        let mut accepting = JoinSet::new();
+        for listener in listeners {
+            accepting.spawn(self.clone().accept(listener, stopping.clone()));
+        }
+        shutdown.await;
+        stop.send_replace(true);
+        while accepting.join_next().await.is_some() {}
+    }
+
+    async fn accept(self: Arc<Self>, listener: TcpListener, mut stopping: watch::Receiver<bool>) {
+        let mut connections = JoinSet::new();
+        loop {
+            let accepted = tokio::select! {
+                _ = stopping.wait_for(|stop| *stop) => break,
+                Some(ended) = connections.join_next() => {
+                    if let Err(error) = ended {
+                        tracing::error!(cause = %error, "A connection's task failed; this is a bug");
+                    }
+                    continue;
+                }
+                accepted = listener.accept() => accepted,
+            };
+            match accepted {
+                Ok((stream, peer)) => match self.place(peer.ip()) {
+                    Some(place) => {
+                        connections.spawn(self.clone().connection(stream, peer, place, stopping.clone()));
+                    }
+                    None => {
+                        self.counters.refused.fetch_add(1, Relaxed);
+                    }
+                },
+                Err(error) if is_about_one_connection(&error) => {}
+                Err(error) => {
+                    tracing::warn!(cause = %error, "Cannot accept connections just now");
+                    sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+        drop(listener);
+        let all_ended = async { while connections.join_next().await.is_some() {} };
+        if timeout(self.limits.drain, all_ended).await.is_err() {
+            tracing::warn!("{} connections did not finish in time and are cut", connections.len());
+        }
+        connections.shutdown().await;
+    }
+
+    /// A place for one more connection from `address`, if there is one.
+    fn place(self: &Arc<Self>, address: IpAddr) -> Option<Place> {
+        let is_exempt = self.exempt.contains(&address.to_canonical());
+        let counted = (!is_exempt).then(|| counted_address(address));
+        if let Some(address) = counted {
+            let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+            let count = open.entry(address).or_default();
+            if *count >= self.limits.per_address {
+                return None;
+            }
+            *count += 1;
+        }
+        self.counters.accepted.fetch_add(1, Relaxed);
+        Some(Place { server: self.clone(), counted })
+    }
+
+    async fn connection(
+        self: Arc<Self>,
+        stream: TcpStream,
+        peer: SocketAddr,
+        _place: Place,
+        mut stopping: watch::Receiver<bool>,
+    ) {
+        // Our answers are small and must not wait for each other.
+        let _ = stream.set_nodelay(true);
+        let activity = Arc::new(Activity::new(self.limits, Instant::now()));
+        let io = TokioIo::new(Watched { stream, activity: activity.clone() });
+        let (router, busy) = (self.router.clone(), activity.clone());
+        let service = service_fn(move |mut request: Request<Incoming>| {
+            let answering = Answering::begin(busy.clone(), request.version());
+            // HTTP/1 counts fields while it reads them, HTTP/2 does not.
+            let response = (request.headers().len() <= MAX_HEAD_FIELDS).then(|| {
+                request.extensions_mut().insert(ConnectInfo(peer));
+                router.clone().call(request)
+            });
+            async move {
+                let response = match response {
+                    Some(response) => response.await,
+                    None => Ok(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE.into_response()),
+                };
+                drop(answering);
+                response
+            }
+        });
+
+        let mut connection = pin!(self.http.serve_connection(io, service));
+        let mut alarm = pin!(sleep(self.limits.head));
+        let mut is_closing = false;
+        loop {
+            tokio::select! {
+                biased;
+                result = connection.as_mut() => {
+                    if let Err(error) = result {
+                        tracing::debug!(cause = %error, "A connection ended early");
+                    }
+                    return;
+                }
+                _ = stopping.wait_for(|stop| *stop), if !is_closing => {
+                    is_closing = true;
+                    connection.as_mut().graceful_shutdown();
+                    alarm.as_mut().reset(Instant::now() + self.limits.drain);
+                }
+                () = alarm.as_mut() => match activity.verdict(Instant::now()) {
+                    Ok(look_again_at) if !is_closing => alarm.as_mut().reset(look_again_at),
+                    Err(Late::Idle) if !is_closing => {
+                        is_closing = true;
+                        connection.as_mut().graceful_shutdown();
+                        alarm.as_mut().reset(Instant::now() + self.limits.drain);
+                    }
+                    // A head that does not come, or a peer that does not take its answer.
+                    _ => {
+                        self.counters.timed_out.fetch_add(1, Relaxed);
+                        return;
+                    }
+                },
+            }
+        }
+    }
+}
+
+/// An error that the next `accept` need not have.
+fn is_about_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
+}
+
+/// Under what a connection is counted: an IPv6 peer has a whole /64 of addresses.
+fn counted_address(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(v6) if !v6.is_loopback() => {
+            Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX)).into()
+        }
+        address => address,
+    }
+}
+
+/// One connection among those of its address.
+struct Place {
+    server: Arc<Server>,
+    counted: Option<IpAddr>,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.server.counters.closed.fetch_add(1, Relaxed);
+        let Some(address) = self.counted else { return };
+        let mut open = self.server.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = open.get_mut(&address) {
+            *count -= 1;
+            if *count == 0 {
+                open.remove(&address);
+            }
+        }
+    }
+}
+
+/// What a connection is doing, for its deadlines.
+struct Activity {
+    limits: Limits,
+    now: Mutex<Doing>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Doing {
+    /// Waiting for a whole head since then.
+    Head { since: Instant },
+    /// Answering so many requests. Handlers have deadlines of their own.
+    Answering { requests: u32, version: Version },
+    /// Waiting for the next request since then, while the last answer is taken.
+    Idle { since: Instant, version: Version },
+}
+
+/// Which time is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Late {
+    Head,
+    Idle,
+}
+
+impl Activity {
+    fn new(limits: Limits, now: Instant) -> Self {
+        Self { limits, now: Mutex::new(Doing::Head { since: now }) }
+    }
+
+    fn change(&self, change: impl FnOnce(Doing) -> Doing) {
+        let mut doing = self.now.lock().unwrap_or_else(PoisonError::into_inner);
+        *doing = change(*doing);
+    }
+
+    /// Bytes came: on an idle HTTP/1 connection a head begins. HTTP/2 has other frames, which are no reason for anything.
+    fn bytes_came(&self) {
+        self.change(|doing| match doing {
+            Doing::Idle { version, .. } if version < Version::HTTP_2 => Doing::Head { since: Instant::now() },
+            other => other,
+        });
+    }
+
+    fn begin(&self, version: Version) {
+        self.change(|doing| match doing {
+            Doing::Answering { requests, version } => Doing::Answering { requests: requests + 1, version },
+            Doing::Head { .. } | Doing::Idle { .. } => Doing::Answering { requests: 1, version },
+        });
+    }
+
+    fn end(&self) {
+        self.change(|doing| match doing {
+            Doing::Answering { requests, version } if requests > 1 => {
+                Doing::Answering { requests: requests - 1, version }
+            }
+            Doing::Answering { version, .. } => Doing::Idle { since: Instant::now(), version },
+            other => other,
+        });
+    }
+
+    /// When to look again: at the latest when a head that begins right now is late.
+    fn verdict(&self, now: Instant) -> Result<Instant, Late> {
+        let (ends, late) = match *self.now.lock().unwrap_or_else(PoisonError::into_inner) {
+            Doing::Head { since } => (since + self.limits.head, Late::Head),
+            Doing::Idle { since, .. } => (since + self.limits.idle, Late::Idle),
+            Doing::Answering { .. } => return Ok(now + self.limits.head),
+        };
+        if ends <= now { Err(late) } else { Ok(ends.min(now + self.limits.head)) }
+    }
+}
+
+/// A request that is being answered.
+struct Answering(Arc<Activity>);
+
+impl Answering {
+    fn begin(activity: Arc<Activity>, version: Version) -> Self {
+        activity.begin(version);
+        Self(activity)
+    }
+}
+
+impl Drop for Answering {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
+
+/// A connection that tells its [`Activity`] when bytes come.
+struct Watched {
+    stream: TcpStream,
+    activity: Arc<Activity>,
+}
+
+impl AsyncRead for Watched {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let result = Pin::new(&mut self.stream).poll_read(context, buffer);
+        if buffer.filled().len() > before {
+            self.activity.bytes_came();
+        }
+        result
+    }
+}
+
+impl AsyncWrite for Watched {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffers: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(context, buffers)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::routing::get;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::sync::oneshot;
+
+    const QUICK: Limits = Limits {
+        per_address: 3,
+        head: Duration::from_millis(200),
+        idle: Duration::from_millis(800),
+        drain: Duration::from_millis(400),
+    };
+
+    struct Running {
+        address: SocketAddr,
+        counters: Arc<Connections>,
+        stop: oneshot::Sender<()>,
+        ended: tokio::task::JoinHandle<()>,
+    }
+
+    async fn start(exempt: Vec<IpAddr>) -> Running {
+        let slow = || async {
+            sleep(Duration::from_millis(300)).await;
+            "slow"
+        };
+        let peer = |ConnectInfo(peer): ConnectInfo<SocketAddr>| async move { peer.ip().to_string() };
+        let router = Router::new()
+            .route("/", get(peer))
+            .route("/slow", get(slow))
+            .route("/never", get(std::future::pending::<()>));
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("bound");
+        let counters = Arc::new(Connections::default());
+        let server = Server::new(router, QUICK, exempt, counters.clone());
+        let (stop, stopped) = oneshot::channel();
+        let ended = tokio::spawn(server.serve(vec![listener], async { drop(stopped.await) }));
+        Running { address, counters, stop, ended }
+    }
+
+    impl Running {
+        async fn connect(&self) -> TcpStream {
+            TcpStream::connect(self.address).await.expect("listening")
+        }
+    }
+
+    async fn ask(stream: &mut TcpStream, head: &str) -> String {
+        stream.write_all(head.as_bytes()).await.expect("open");
+        let mut buffer = vec![0; 4096];
+        let n = stream.read(&mut buffer).await.unwrap_or(0);
+        String::from_utf8_lossy(&buffer[..n]).into_owned()
+    }
+
+    /// Milliseconds until the peer closes.
+    async fn closed_after(stream: &mut TcpStream) -> u128 {
+        let started = Instant::now();
+        let mut rest = Vec::new();
+        let _ = timeout(Duration::from_secs(5), stream.read_to_end(&mut rest))
+            .await
+            .expect("it is closed at last");
+        started.elapsed().as_millis()
+    }
+
+    const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+
+    #[tokio::test]
+    async fn handlers_find_the_peer_and_connections_are_kept() {
+        let server = start(Vec::new()).await;
+        let mut stream = server.connect().await;
+        for _ in 0..2 {
+            let answer = ask(&mut stream, GET).await;
+            assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("127.0.0.1"), "{answer}");
+        }
+    }
+
+    #[tokio::test]
+    async fn do4_a_slow_head_is_cut_and_an_idle_connection_is_closed_later() {
+        let server = start(Vec::new()).await;
+        let (mut silent, mut idle) = (server.connect().await, server.connect().await);
+        let mut slow = server.connect().await;
+        slow.write_all(b"GET / HT").await.expect("open");
+        assert!(ask(&mut idle, GET).await.starts_with("HTTP/1.1 200"));
+        let idle = tokio::spawn(async move { closed_after(&mut idle).await });
+        assert!(closed_after(&mut slow).await < 600);
+        assert!(closed_after(&mut silent).await < 600);
+        let idle = idle.await.expect("no panic");
+        assert!((700..2_000).contains(&idle), "{idle} ms");
+        assert_eq!(server.counters.timed_out.load(Relaxed), 2);
+    }
+
+    #[tokio::test]
+    async fn do4_a_slow_second_head_is_cut_like_the_first() {
+        let server = start(Vec::new()).await;
+        let mut stream = server.connect().await;
+        assert!(ask(&mut stream, GET).await.starts_with("HTTP/1.1 200"));
+        stream.write_all(b"GET").await.expect("open");
+        let after = closed_after(&mut stream).await;
+        assert!((150..700).contains(&after), "{after} ms");
+    }
+
+    #[tokio::test]
+    async fn a_long_answer_is_no_idle_connection() {
+        let server = start(Vec::new()).await;
+        let mut stream = server.connect().await;
+        assert!(
+            ask(&mut stream, "GET /slow HTTP/1.1\r\nHost: a\r\n\r\n").await.ends_with("slow"),
+            "longer than a head may take"
+        );
+    }
+
+    #[tokio::test]
+    async fn do4_an_address_has_so_many_connections_and_gets_them_back() {
+        let server = start(Vec::new()).await;
+        let mut open = Vec::new();
+        for _ in 0..QUICK.per_address {
+            let mut stream = server.connect().await;
+            assert!(ask(&mut stream, GET).await.starts_with("HTTP/1.1 200"));
+            open.push(stream);
+        }
+        assert_eq!(ask(&mut server.connect().await, GET).await, "");
+        assert_eq!(server.counters.refused.load(Relaxed), 1);
+        open.clear();
+        sleep(Duration::from_millis(100)).await;
+        assert!(ask(&mut server.connect().await, GET).await.starts_with("HTTP/1.1 200"));
+    }
+
+    #[tokio::test]
+    async fn proxies_have_as_many_connections_as_they_like() {
+        let server = start(vec![IpAddr::from([127, 0, 0, 1])]).await;
+        let mut open = Vec::new();
+        for _ in 0..3 * QUICK.per_address {
+            let mut stream = server.connect().await;
+            assert!(ask(&mut stream, GET).await.starts_with("HTTP/1.1 200"));
+            open.push(stream);
+        }
+    }
+
+    #[tokio::test]
+    async fn do1_a_head_has_16_kib_and_64_fields() {
+        let server = start(Vec::new()).await;
+        let fields = |n: usize| format!("GET / HTTP/1.1\r\nHost: a\r\n{}\r\n", "x: y\r\n".repeat(n - 1));
+        let bytes = |n: usize| format!("GET / HTTP/1.1\r\nx: {}\r\n\r\n", "y".repeat(n - 23));
+        assert_eq!(bytes(MAX_HEAD_BYTES).len(), MAX_HEAD_BYTES);
+        for (head, status) in [
+            (fields(MAX_HEAD_FIELDS), "200"),
+            (fields(MAX_HEAD_FIELDS + 1), "431"),
+            (bytes(MAX_HEAD_BYTES), "200"),
+            (bytes(MAX_HEAD_BYTES + 1), "431"),
+        ] {
+            let answer = ask(&mut server.connect().await, &head).await;
+            assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{} bytes: {answer}", head.len());
+        }
+    }
+
+    #[tokio::test]
+    async fn rb16_at_shutdown_answers_finish_and_nothing_new_begins() {
+        let server = start(Vec::new()).await;
+        let (mut idle, mut slow) = (server.connect().await, server.connect().await);
+        assert!(ask(&mut idle, GET).await.starts_with("HTTP/1.1 200"));
+        let answer =
+            tokio::spawn(async move { ask(&mut slow, "GET /slow HTTP/1.1\r\nHost: a\r\n\r\n").await });
+        sleep(Duration::from_millis(50)).await;
+        server.stop.send(()).expect("running");
+        assert!(closed_after(&mut idle).await < 200);
+        assert!(TcpStream::connect(server.address).await.is_err());
+        assert!(answer.await.expect("no panic").ends_with("slow"));
+        timeout(Duration::from_millis(200), server.ended)
+            .await
+            .expect("it ends with the last answer")
+            .expect("no panic");
+    }
+
+    #[tokio::test]
+    async fn rb16_an_answer_without_end_does_not_hold_the_shutdown() {
+        let server = start(Vec::new()).await;
+        let mut stream = server.connect().await;
+        let waiting =
+            tokio::spawn(async move { ask(&mut stream, "GET /never HTTP/1.1\r\nHost: a\r\n\r\n").await });
+        sleep(Duration::from_millis(50)).await;
+        server.stop.send(()).expect("running");
+        timeout(Duration::from_secs(1), server.ended).await.expect("it is cut").expect("no panic");
+        assert_eq!(waiting.await.expect("no panic"), "");
+    }
+
+    /// Sends a GET with so many fields `x: y` as the HTTP/2 stream `id`; the first byte of the answer's header block, which is
+    /// 0x88 for a 200 (RFC 7541 appendix A).
+    async fn ask_http_2(stream: &mut TcpStream, id: u8, fields: usize) -> u8 {
+        let mut block = b"\x82\x86\x84\x41\x01a".to_vec();
+        block.extend(b"\x00\x01x\x01y".repeat(fields));
+        let length = u16::try_from(block.len()).expect("short").to_be_bytes();
+        let mut frame = vec![0, length[0], length[1], 0x1, 0x5, 0, 0, 0, id];
+        frame.extend(block);
+        stream.write_all(&frame).await.expect("open");
+        loop {
+            let mut head = [0; 9];
+            stream.read_exact(&mut head).await.expect("an answer comes");
+            let mut payload = vec![0; usize::from(head[1]) << 8 | usize::from(head[2])];
+            stream.read_exact(&mut payload).await.expect("the whole frame");
+            if head[3] == 0x1 {
+                return payload[0];
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn http_2_by_prior_knowledge_has_the_same_limits_and_may_be_idle() {
+        let server = start(Vec::new()).await;
+        let mut stream = server.connect().await;
+        stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await.expect("open");
+        assert_eq!(ask_http_2(&mut stream, 1, 0).await, 0x88);
+        assert_ne!(ask_http_2(&mut stream, 3, MAX_HEAD_FIELDS + 1).await, 0x88);
+        stream.write_all(b"\0\0\x08\x06\0\0\0\0\0pingping").await.expect("open");
+        sleep(QUICK.head * 2).await;
+        assert_eq!(ask_http_2(&mut stream, 5, 0).await, 0x88, "a ping is no slow head");
+        let after = closed_after(&mut stream).await;
+        assert!((600..1_500).contains(&after), "{after} ms");
+    }
+
+    #[test]
+    fn an_ipv6_peer_is_counted_by_its_network() {
+        let count = |text: &str| counted_address(text.parse().expect("an address")).to_string();
+        assert_eq!(count("2001:db8::1:2:3:4"), "2001:db8::");
+        assert_eq!(count("::ffff:192.0.2.1"), "192.0.2.1");
+        assert_eq!(count("::1"), "::1");
+    }
+}

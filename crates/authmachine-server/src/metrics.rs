@@ -1,0 +1,299 @@
+//! Counters, in the text format of Prometheus. Labels are words of ours (route templates, status classes), never what a request
+//! said, so their number is bounded.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use authmachine_protocol::GrantType;
+use authmachine_store::Stats;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+
+use crate::app::App;
+
+/// `GET /metrics`.
+pub async fn get(State(app): State<App>) -> Response {
+    let text = app.metrics.render(&app.store.stats());
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
+}
+
+/// The upper ends of the duration histogram, in microseconds.
+const BUCKETS_US: [u64; 12] =
+    [250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 500_000, 2_500_000, 10_000_000];
+/// What status classes are called.
+const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
+/// Routes that are told apart; there are fewer.
+const MAX_ROUTES: usize = 100;
+
+/// The counters of a running provider, all since its start.
+#[derive(Debug, Default)]
+pub struct Metrics {
+    routes: RwLock<BTreeMap<Box<str>, Arc<Route>>>,
+    panics: AtomicU64,
+    sign_ins: AtomicU64,
+    sign_ins_refused: AtomicU64,
+    codes_issued: AtomicU64,
+    codes_reused: AtomicU64,
+    tokens_issued: [AtomicU64; GrantType::ALL.len()],
+    refresh_tokens_reused: AtomicU64,
+    tokens_revoked: AtomicU64,
+    /// Counted by [`crate::listen`].
+    pub connections: Arc<Connections>,
+}
+
+/// What is counted about connections.
+#[derive(Debug, Default)]
+pub struct Connections {
+    /// Accepted.
+    pub accepted: AtomicU64,
+    /// Closed again.
+    pub closed: AtomicU64,
+    /// Refused, because their address had too many.
+    pub refused: AtomicU64,
+    /// Closed, because they took too long.
+    pub timed_out: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct Route {
+    by_class: [AtomicU64; CLASSES.len()],
+    by_duration: [AtomicU64; BUCKETS_US.len() + 1],
+    total_us: AtomicU64,
+}
+
+impl Metrics {
+    /// Counts an answer; `route` is its template, empty when nothing matched.
+    pub fn count(&self, route: &str, status: StatusCode, elapsed: Duration) {
+        let us = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX);
+        let bucket = BUCKETS_US.iter().position(|end| us <= *end).unwrap_or(BUCKETS_US.len());
+        let class = usize::from(status.as_u16() / 100).clamp(1, CLASSES.len()) - 1;
+        let count = |route: &Route| {
+            route.by_class[class].fetch_add(1, Relaxed);
+            route.by_duration[bucket].fetch_add(1, Relaxed);
+            route.total_us.fetch_add(us, Relaxed);
+        };
+        if let Some(known) = self.routes.read().unwrap_or_else(PoisonError::into_inner).get(route) {
+            return count(known);
+        }
+        let mut routes = self.routes.write().unwrap_or_else(PoisonError::into_inner);
+        let name = if routes.len() < MAX_ROUTES { route } else { "" };
+        count(routes.entry(name.into()).or_default());
+    }
+
+    /// A handler panicked.
+    pub fn count_panic(&self) {
+        self.panics.fetch_add(1, Relaxed);
+    }
+
+    /// A person signed in, or was refused.
+    pub fn sign_in(&self, ok: bool) {
+        let counter = if ok { &self.sign_ins } else { &self.sign_ins_refused };
+        counter.fetch_add(1, Relaxed);
+    }
+
+    /// A code was issued.
+    pub fn code_issued(&self) {
+        self.codes_issued.fetch_add(1, Relaxed);
+    }
+
+    /// A code was presented twice.
+    pub fn code_reused(&self) {
+        self.codes_reused.fetch_add(1, Relaxed);
+    }
+
+    /// Tokens were issued for a grant.
+    pub fn tokens_issued(&self, grant_type: GrantType) {
+        if let Some(index) = GrantType::ALL.iter().position(|known| *known == grant_type) {
+            self.tokens_issued[index].fetch_add(1, Relaxed);
+        }
+    }
+
+    /// A refresh token was presented twice.
+    pub fn refresh_token_reused(&self) {
+        self.refresh_tokens_reused.fetch_add(1, Relaxed);
+    }
+
+    /// A token was revoked by its client, or a session's tokens at sign-out.
+    pub fn token_revoked(&self) {
+        self.tokens_revoked.fetch_add(1, Relaxed);
+    }
+
+    /// Everything, with the store's counters.
+    pub fn render(&self, store: &Stats) -> String {
+        let mut page = Page::default();
+        self.render_routes(&mut page);
+        page.counter("panics_total", "Handlers that panicked: bugs.", &self.panics);
+        page.head("sign_ins_total", "counter", "Sign-ins by name and password.");
+        page.line("sign_ins_total", "result=\"ok\"", self.sign_ins.load(Relaxed));
+        page.line("sign_ins_total", "result=\"refused\"", self.sign_ins_refused.load(Relaxed));
+        page.counter("codes_issued_total", "Authorization codes issued.", &self.codes_issued);
+        page.counter("codes_reused_total", "Authorization codes presented twice.", &self.codes_reused);
+        page.head("tokens_issued_total", "counter", "Token answers by grant type.");
+        for (grant_type, count) in GrantType::ALL.iter().zip(&self.tokens_issued) {
+            page.line("tokens_issued_total", &format!("grant_type=\"{grant_type}\""), count.load(Relaxed));
+        }
+        page.counter(
+            "refresh_tokens_reused_total",
+            "Refresh tokens presented twice.",
+            &self.refresh_tokens_reused,
+        );
+        page.counter(
+            "tokens_revoked_total",
+            "Revocations asked for by clients and at sign-out.",
+            &self.tokens_revoked,
+        );
+
+        let connections = &self.connections;
+        let closed = connections.closed.load(Relaxed);
+        let open = connections.accepted.load(Relaxed).saturating_sub(closed);
+        page.single("connections_open", "gauge", "Connections open now.", open);
+        page.counter("connections_accepted_total", "Connections accepted.", &connections.accepted);
+        page.counter(
+            "connections_refused_total",
+            "Connections refused: too many from one address.",
+            &connections.refused,
+        );
+        page.counter(
+            "connections_timed_out_total",
+            "Connections closed because they took too long.",
+            &connections.timed_out,
+        );
+
+        page.single("store_queue", "gauge", "Units of work that wait now.", store.queue);
+        page.single("store_units_total", "counter", "Units of work committed.", store.units);
+        page.single("store_failures_total", "counter", "Units of work that failed.", store.failures);
+        page.single(
+            "store_skipped_total",
+            "counter",
+            "Units of work whose time was up before they began.",
+            store.skipped,
+        );
+        page.single("store_commits_total", "counter", "Transactions committed.", store.commits);
+        page.single("store_last_batch", "gauge", "Units of work in the last transaction.", store.last_batch);
+        page.single(
+            "store_commit_seconds_total",
+            "counter",
+            "Time spent in COMMIT.",
+            store.commit_time.as_secs_f64(),
+        );
+        page.text
+    }
+
+    fn render_routes(&self, page: &mut Page) {
+        let routes = self.routes.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let name = |route: &str| {
+            if route.is_empty() { "none".to_owned() } else { route.replace(['"', '\\', '\n'], "_") }
+        };
+        page.head("http_requests_total", "counter", "Requests answered, by route and class of status.");
+        for (route, counts) in &routes {
+            for (class, count) in CLASSES.iter().zip(&counts.by_class) {
+                let count = count.load(Relaxed);
+                if count > 0 {
+                    page.line(
+                        "http_requests_total",
+                        &format!("route=\"{}\",status=\"{class}\"", name(route)),
+                        count,
+                    );
+                }
+            }
+        }
+        const DURATION: &str = "http_request_duration_seconds";
+        page.head(DURATION, "histogram", "Time from a request's head to its answer's.");
+        for (route, counts) in &routes {
+            let label = format!("route=\"{}\"", name(route));
+            let mut below = 0;
+            for (bucket, count) in counts.by_duration.iter().enumerate() {
+                below += count.load(Relaxed);
+                let end = BUCKETS_US.get(bucket).map_or("+Inf".to_owned(), |us| seconds(*us).to_string());
+                page.line("http_request_duration_seconds_bucket", &format!("{label},le=\"{end}\""), below);
+            }
+            page.line("http_request_duration_seconds_sum", &label, seconds(counts.total_us.load(Relaxed)));
+            page.line("http_request_duration_seconds_count", &label, below);
+        }
+    }
+}
+
+fn seconds(us: u64) -> f64 {
+    Duration::from_micros(us).as_secs_f64()
+}
+
+#[derive(Default)]
+struct Page {
+    text: String,
+}
+
+impl Page {
+    fn head(&mut self, name: &str, kind: &str, help: &str) {
+        let _ = write!(self.text, "# HELP authmachine_{name} {help}\n# TYPE authmachine_{name} {kind}\n");
+    }
+
+    fn line(&mut self, name: &str, labels: &str, value: impl std::fmt::Display) {
+        let _ = match labels {
+            "" => writeln!(self.text, "authmachine_{name} {value}"),
+            labels => writeln!(self.text, "authmachine_{name}{{{labels}}} {value}"),
+        };
+    }
+
+    fn single(&mut self, name: &str, kind: &str, help: &str, value: impl std::fmt::Display) {
+        self.head(name, kind, help);
+        self.line(name, "", value);
+    }
+
+    fn counter(&mut self, name: &str, help: &str, counter: &AtomicU64) {
+        self.single(name, "counter", help, counter.load(Relaxed));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_counted_is_shown() {
+        let metrics = Metrics::default();
+        metrics.count("/oidc/token", StatusCode::OK, Duration::from_micros(300));
+        metrics.count("/oidc/token", StatusCode::BAD_REQUEST, Duration::from_secs(60));
+        metrics.count("", StatusCode::NOT_FOUND, Duration::ZERO);
+        metrics.count_panic();
+        metrics.sign_in(true);
+        metrics.sign_in(false);
+        metrics.tokens_issued(GrantType::RefreshToken);
+        metrics.connections.accepted.fetch_add(3, Relaxed);
+        metrics.connections.closed.fetch_add(1, Relaxed);
+        let text = metrics.render(&Stats { commit_time: Duration::from_millis(1_500), ..Stats::default() });
+        for line in [
+            r#"authmachine_http_requests_total{route="/oidc/token",status="2xx"} 1"#,
+            r#"authmachine_http_requests_total{route="/oidc/token",status="4xx"} 1"#,
+            r#"authmachine_http_requests_total{route="none",status="4xx"} 1"#,
+            r#"authmachine_http_request_duration_seconds_bucket{route="/oidc/token",le="0.00025"} 0"#,
+            r#"authmachine_http_request_duration_seconds_bucket{route="/oidc/token",le="0.0005"} 1"#,
+            r#"authmachine_http_request_duration_seconds_bucket{route="/oidc/token",le="10"} 1"#,
+            r#"authmachine_http_request_duration_seconds_bucket{route="/oidc/token",le="+Inf"} 2"#,
+            r#"authmachine_http_request_duration_seconds_sum{route="/oidc/token"} 60.0003"#,
+            r#"authmachine_http_request_duration_seconds_count{route="/oidc/token"} 2"#,
+            "# TYPE authmachine_panics_total counter",
+            "authmachine_panics_total 1",
+            r#"authmachine_sign_ins_total{result="ok"} 1"#,
+            r#"authmachine_sign_ins_total{result="refused"} 1"#,
+            r#"authmachine_tokens_issued_total{grant_type="refresh_token"} 1"#,
+            r#"authmachine_tokens_issued_total{grant_type="authorization_code"} 0"#,
+            "authmachine_connections_open 2",
+            "authmachine_store_commit_seconds_total 1.5",
+        ] {
+            assert!(text.lines().any(|shown| shown == line), "{line} in\n{text}");
+        }
+    }
+
+    #[test]
+    fn ch2_routes_without_end_are_one_route() {
+        let metrics = Metrics::default();
+        for route in 0..10_000 {
+            metrics.count(&format!("/{route}"), StatusCode::OK, Duration::ZERO);
+        }
+        assert!(metrics.routes.read().expect("not poisoned").len() <= MAX_ROUTES + 1);
+    }
+}
