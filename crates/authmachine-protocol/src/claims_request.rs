@@ -79,9 +79,10 @@ impl ClaimsRequest {
         let mut request = Self::default();
         (request.userinfo, request.userinfo_permissions) = section(&members, "userinfo")?;
         (request.id_token, request.id_token_permissions) = section(&members, "id_token")?;
-        // The original clients write the question at the top level; its answer is at userinfo.
-        if let Some(codes) = members.get(AUTHMACHINE_PERMISSIONS) {
-            let codes = object_codes(codes)?;
+        // The original clients write the question at the top level. Wherever it stands, its answer is at userinfo: a list in
+        // the ID token would make it too large for a cookie.
+        let top_level = members.get(AUTHMACHINE_PERMISSIONS).map(object_codes).transpose()?;
+        for codes in [request.id_token_permissions.clone(), top_level].into_iter().flatten() {
             let all = request.userinfo_permissions.get_or_insert_default();
             codes.into_iter().for_each(|code| push_once(all, code));
             check_count(all)?;
@@ -210,6 +211,7 @@ mod tests {
         let request = ClaimsRequest::parse(r#"{"id_token":{"authmachine_permissions":{"values":["a"]}}}"#)
             .expect("legal");
         assert_eq!(request.id_token_permissions, Some(vec!["a".to_owned()]));
+        assert_eq!(request.userinfo_permissions, Some(vec!["a".to_owned()]));
     }
 
     #[test]

@@ -335,6 +335,9 @@ pub fn next_step(request: &AuthorizationRequest, situation: &Situation<'_>) -> S
         };
     }
     if !proved_now {
+        if situation.done.other_account {
+            return ask(Step::SignIn, ErrorCode::LoginRequired);
+        }
         let age_s = situation.now.seconds_since(session.auth_time);
         if request.prompt.contains(&Prompt::Login)
             || request.max_age.is_some_and(|max_age| age_s > max_age || max_age == 0)

@@ -63,6 +63,9 @@ pub struct Done {
     pub signed_in: Option<SessionId>,
     /// The account was chosen (`prompt=select_account`).
     pub account_chosen: bool,
+    /// The person wants another account: they must sign in before anything else.
+    #[serde(default)]
+    pub other_account: bool,
     /// Consent was asked and given in this interaction.
     pub consented: bool,
 }

@@ -55,7 +55,7 @@ pub fn check_new(password: &str, min_characters: usize, own_words: &[&str]) -> R
     for word in &words {
         rest = Zeroizing::new(rest.replace(word.as_str(), ""));
     }
-    if rest != *folded && rest.chars().count() < 8 {
+    if *rest != *folded && rest.chars().count() < 8 {
         return Err(PasswordError::OwnWords);
     }
     let characters: Vec<char> = folded.chars().collect();
