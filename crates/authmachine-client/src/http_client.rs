@@ -1,0 +1,91 @@
+//! HTTP behind a trait of our own: bounded in time and size, and never led elsewhere by a redirect.
+
+use std::{future::Future, pin::Pin, time::Duration};
+
+use bytes::Bytes;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The most bytes of a discovery document or key set.
+pub(crate) const MAX_DOCUMENT_BYTES: usize = 256 * 1024;
+/// The most bytes of any other answer.
+pub(crate) const MAX_ANSWER_BYTES: usize = 64 * 1024;
+
+/// Why there is no answer. Whether the other side has seen the request is not known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum HttpError {
+    /// No connection: name, network, port or TLS.
+    #[error("no connection")]
+    Connect,
+    /// Too slow.
+    #[error("no answer in time")]
+    Timeout,
+    /// Longer than the caller takes.
+    #[error("the answer is too long")]
+    TooLarge,
+    /// Cut short, or not HTTP.
+    #[error("the connection broke")]
+    Broken,
+}
+
+/// An answer on its way.
+pub type HttpAnswer<'a> = Pin<Box<dyn Future<Output = Result<http::Response<Bytes>, HttpError>> + Send + 'a>>;
+
+/// What this crate needs of HTTP. The default is bounded as an implementation of your own must be: it connects
+/// within 3 s, answers within 10 s, always verifies TLS, follows no redirect, and sends nothing twice.
+pub trait HttpClient: Send + Sync {
+    /// Sends `request`, whose URI is absolute, and reads at most `max_bytes` of the answer's body.
+    fn send(&self, request: http::Request<Bytes>, max_bytes: usize) -> HttpAnswer<'_>;
+}
+
+/// The default.
+pub(crate) struct Reqwest(reqwest::Client);
+
+impl Reqwest {
+    /// A client for a provider; one on this machine (`loopback`) is never asked through a proxy.
+    pub(crate) fn new(loopback: bool) -> Result<Self, reqwest::Error> {
+        let builder = || {
+            reqwest::Client::builder()
+                .redirect(reqwest::redirect::Policy::none())
+                .retry(reqwest::retry::never())
+                .connect_timeout(CONNECT_TIMEOUT)
+                .timeout(REQUEST_TIMEOUT)
+                .referer(false)
+                .user_agent(concat!("authmachine-client/", env!("CARGO_PKG_VERSION")))
+        };
+        if !loopback {
+            return builder().build().map(Self);
+        }
+        // A machine without root certificates can still talk to itself.
+        builder().no_proxy().build().or_else(|_| builder().no_proxy().tls_certs_only([]).build()).map(Self)
+    }
+}
+
+impl HttpClient for Reqwest {
+    fn send(&self, request: http::Request<Bytes>, max_bytes: usize) -> HttpAnswer<'_> {
+        Box::pin(async move {
+            let request = reqwest::Request::try_from(request).map_err(|_| HttpError::Connect)?;
+            let mut answer = self.0.execute(request).await.map_err(|e| why(&e))?;
+            let mut head = http::Response::new(());
+            *head.status_mut() = answer.status();
+            *head.headers_mut() = std::mem::take(answer.headers_mut());
+            let mut body = Vec::new();
+            while let Some(chunk) = answer.chunk().await.map_err(|e| why(&e))? {
+                if body.len() + chunk.len() > max_bytes {
+                    return Err(HttpError::TooLarge);
+                }
+                body.extend_from_slice(&chunk);
+            }
+            Ok(head.map(|()| body.into()))
+        })
+    }
+}
+
+fn why(error: &reqwest::Error) -> HttpError {
+    match error {
+        e if e.is_timeout() => HttpError::Timeout,
+        e if e.is_connect() => HttpError::Connect,
+        _ => HttpError::Broken,
+    }
+}
