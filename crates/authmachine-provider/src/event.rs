@@ -1,12 +1,12 @@
 //! Events: the audit trail.
 
 use authmachine_protocol::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::ids::EventId;
 
 /// What happened. Words are stored, so they never change.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EventKind {
     /// A person signed in.
@@ -78,6 +78,11 @@ impl EventKind {
             Ok(serde_json::Value::String(word)) => word,
             _ => unreachable!("a unit variant serialises as a string"),
         }
+    }
+
+    /// Reads the stored word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        serde_json::from_value(word.into()).ok()
     }
 }
 

@@ -1,0 +1,216 @@
+//! Clients, with their URIs and objects.
+
+use authmachine_protocol::redirect_uri::ClientKind;
+use authmachine_protocol::{ClientAuthMethod, GrantType};
+use authmachine_provider::Timestamp;
+use authmachine_provider::client::{Client, PkceRule};
+use authmachine_provider::ids::{ClientId, SessionId};
+
+use crate::error::StoreError;
+use crate::statements::statements;
+use crate::unit::{Reads, Tx};
+use crate::value::{Param, Row, json, params};
+
+/// The kind of a URI that authorization responses go to.
+const REDIRECT: &str = "redirect";
+/// The kind of a URI that browsers go to after a logout.
+const POST_LOGOUT: &str = "post_logout";
+
+/// A client's columns and one of its URIs: a row for each URI, so that one statement gives the whole client.
+macro_rules! select {
+    ($from:literal, $rest:literal) => {
+        concat!(
+            "SELECT clients.id, clients.client_id, clients.name, clients.secret_hmac, clients.auth_method, clients.kind,
+                clients.first_party, clients.pkce, clients.grant_types, clients.scopes, clients.id_token_alg,
+                clients.objects, clients.disabled, clients.created_at, client_uris.kind, client_uris.uri FROM ",
+            $from,
+            " LEFT JOIN client_uris ON client_uris.client_id = clients.id ",
+            $rest,
+            " ORDER BY clients.id, client_uris.kind, client_uris.place"
+        )
+    };
+}
+
+statements! {
+    FIND = select!("clients", "WHERE clients.id = $1");
+    FIND_BY_CLIENT_ID = select!("clients", "WHERE clients.client_id = $1");
+    FIND_BY_LOGOUT_URI = select!("client_uris AS asked JOIN clients ON clients.id = asked.client_id",
+        "WHERE asked.uri = $1 AND asked.kind = 'post_logout' AND clients.first_party AND NOT clients.disabled");
+    LIST = select!("clients", "");
+    LIST_OF_SESSION = select!("session_clients JOIN clients ON clients.id = session_clients.client_id",
+        "WHERE session_clients.session_id = $1");
+    INSERT = "INSERT INTO clients (id, client_id, name, secret_hmac, auth_method, kind, first_party, pkce, grant_types,
+        scopes, id_token_alg, objects, disabled, created_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) ON CONFLICT (client_id) DO NOTHING";
+    UPDATE = "UPDATE clients SET name = $1, secret_hmac = $2, auth_method = $3, kind = $4, first_party = $5, pkce = $6,
+        grant_types = $7, scopes = $8, id_token_alg = $9, objects = $10, disabled = $11 WHERE id = $12";
+    SET_SECRET = "UPDATE clients SET secret_hmac = $1 WHERE id = $2";
+    INSERT_URI = "INSERT INTO client_uris (client_id, kind, place, uri) VALUES ($1, $2, $3, $4)";
+    DELETE_URIS = "DELETE FROM client_uris WHERE client_id = $1";
+}
+
+fn read(row: &mut Row<'_>) -> Result<Client, StoreError> {
+    row.table("clients");
+    Ok(Client {
+        id: row.get()?,
+        client_id: row.get()?,
+        name: row.get()?,
+        secret_hmac: row.get()?,
+        auth_method: row.optional(1, |row| row.word(ClientAuthMethod::from_word))?,
+        kind: row.word(read_kind)?,
+        first_party: row.get()?,
+        pkce: row.optional(1, |row| row.word(PkceRule::from_word))?,
+        grant_types: row.words(GrantType::from_word)?,
+        scopes: row.get()?,
+        id_token_alg: row.get()?,
+        objects: row.json()?,
+        disabled: row.get()?,
+        created_at: row.get()?,
+        redirect_uris: Vec::new(),
+        post_logout_redirect_uris: Vec::new(),
+    })
+}
+
+fn read_kind(word: &str) -> Option<ClientKind> {
+    [ClientKind::Web, ClientKind::Native].into_iter().find(|kind| kind_word(*kind) == word)
+}
+
+const fn kind_word(kind: ClientKind) -> &'static str {
+    match kind {
+        ClientKind::Web => "web",
+        ClientKind::Native => "native",
+    }
+}
+
+fn grant_types(client: &Client) -> String {
+    client.grant_types.iter().map(|grant_type| grant_type.as_str()).collect::<Vec<_>>().join(" ")
+}
+
+impl Reads {
+    fn clients(&mut self, sql: &'static str, params: &[Param<'_>]) -> Result<Vec<Client>, StoreError> {
+        let mut clients: Vec<Client> = Vec::new();
+        self.all(sql, params, |row| {
+            let client = read(row)?;
+            if clients.last().is_none_or(|last| last.id != client.id) {
+                clients.push(client);
+            }
+            let client = clients.last_mut().expect("one is there now");
+            let (kind, uri): (Option<String>, Option<String>) = (row.get()?, row.get()?);
+            match kind.as_deref() {
+                Some(REDIRECT) => client.redirect_uris.extend(uri),
+                Some(POST_LOGOUT) => client.post_logout_redirect_uris.extend(uri),
+                None => {}
+                Some(_) => return Err(StoreError::Corrupt { table: "client_uris", id: client.id.0 }),
+            }
+            Ok(())
+        })?;
+        Ok(clients)
+    }
+
+    /// The client in the row `id`.
+    pub fn find_client(&mut self, id: ClientId) -> Result<Option<Client>, StoreError> {
+        Ok(self.clients(FIND, params![id])?.pop())
+    }
+
+    /// The client with that `client_id`.
+    pub fn find_client_by_client_id(&mut self, client_id: &str) -> Result<Option<Client>, StoreError> {
+        Ok(self.clients(FIND_BY_CLIENT_ID, params![client_id])?.pop())
+    }
+
+    /// A first-party client, not switched off, that registered `uri` as one of its `post_logout_redirect_uris`.
+    pub fn find_first_party_by_logout_uri(&mut self, uri: &str) -> Result<Option<Client>, StoreError> {
+        Ok(self.clients(FIND_BY_LOGOUT_URI, params![uri])?.into_iter().next())
+    }
+
+    /// All clients, oldest first.
+    pub fn list_clients(&mut self) -> Result<Vec<Client>, StoreError> {
+        self.clients(LIST, &[])
+    }
+
+    /// The clients that were granted something in a session.
+    pub fn list_session_clients(&mut self, id: SessionId) -> Result<Vec<Client>, StoreError> {
+        self.clients(LIST_OF_SESSION, params![id])
+    }
+}
+
+impl Tx {
+    /// Stores a new client; `false`, and nothing happened, when its `client_id` is taken.
+    pub fn insert_client(&mut self, client: &Client) -> Result<bool, StoreError> {
+        let rows = self.run(
+            INSERT,
+            params![
+                client.id,
+                &client.client_id,
+                &client.name,
+                client.secret_hmac.as_ref(),
+                client.auth_method.map(ClientAuthMethod::as_str),
+                kind_word(client.kind),
+                client.first_party,
+                client.pkce.map(PkceRule::as_str),
+                grant_types(client),
+                &client.scopes,
+                client.id_token_alg.as_str(),
+                json(&client.objects),
+                client.disabled,
+                client.created_at,
+            ],
+        )?;
+        if rows == 0 {
+            return Ok(false);
+        }
+        self.insert_uris(client)?;
+        self.note("client", client.id.0, Some(client.created_at))?;
+        Ok(true)
+    }
+
+    /// Stores a client that is there anew, all but its `client_id`.
+    pub fn update_client(&mut self, client: &Client) -> Result<(), StoreError> {
+        let rows = self.run(
+            UPDATE,
+            params![
+                &client.name,
+                client.secret_hmac.as_ref(),
+                client.auth_method.map(ClientAuthMethod::as_str),
+                kind_word(client.kind),
+                client.first_party,
+                client.pkce.map(PkceRule::as_str),
+                grant_types(client),
+                &client.scopes,
+                client.id_token_alg.as_str(),
+                json(&client.objects),
+                client.disabled,
+                client.id,
+            ],
+        )?;
+        if rows == 0 {
+            return Ok(());
+        }
+        self.run(DELETE_URIS, params![client.id])?;
+        self.insert_uris(client)?;
+        self.note("client", client.id.0, None)
+    }
+
+    fn insert_uris(&mut self, client: &Client) -> Result<(), StoreError> {
+        for (kind, uris) in
+            [(REDIRECT, &client.redirect_uris), (POST_LOGOUT, &client.post_logout_redirect_uris)]
+        {
+            for (place, uri) in (0_i64..).zip(uris) {
+                self.run(INSERT_URI, params![client.id, kind, place, uri])?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives a client another secret.
+    pub fn set_client_secret(
+        &mut self,
+        id: ClientId,
+        secret_hmac: &[u8; 32],
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        if self.run(SET_SECRET, params![secret_hmac, id])? == 1 {
+            self.note("client", id.0, Some(now))?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,65 @@
+//! SQLite and PostgreSQL: migrations, queries and transactions. The only SQL of the project.
+//!
+//! A write is a unit of work, [`Store::write`]: a plain function from facts to facts in one transaction. A read is
+//! [`Store::read`]. What they may call are the methods of [`Tx`] and [`Reads`], a file for each group of tables. The crate
+//! knows *nothing* of HTTP and decides nothing: that is `authmachine-provider`'s.
+
+mod access_tokens;
+mod api_tokens;
+mod authorization_codes;
+mod changes;
+mod cleanup;
+mod clients;
+mod consents;
+mod dialect;
+mod engine;
+pub mod error;
+mod events;
+mod faults;
+mod grants;
+mod interactions;
+mod meta;
+mod migrations;
+mod permissions;
+mod queue;
+mod refresh_families;
+mod sessions;
+pub mod settings;
+mod signing_keys;
+mod statements;
+mod stats;
+mod store;
+mod throttles;
+mod unit;
+mod users;
+mod value;
+
+pub use changes::Change;
+pub use error::{OpenError, StoreError};
+pub use faults::Faults;
+pub use settings::Settings;
+pub use stats::Stats;
+pub use store::{Marker, Store};
+pub use unit::{Reads, Tx};
+pub use users::Inserted;
+
+/// Every statement of the store with its name, a list for each file.
+pub(crate) const STATEMENTS: &[&[(&str, &str)]] = &[
+    access_tokens::STATEMENTS,
+    api_tokens::STATEMENTS,
+    authorization_codes::STATEMENTS,
+    changes::STATEMENTS,
+    cleanup::STATEMENTS,
+    clients::STATEMENTS,
+    consents::STATEMENTS,
+    events::STATEMENTS,
+    grants::STATEMENTS,
+    interactions::STATEMENTS,
+    meta::STATEMENTS,
+    permissions::STATEMENTS,
+    refresh_families::STATEMENTS,
+    sessions::STATEMENTS,
+    signing_keys::STATEMENTS,
+    throttles::STATEMENTS,
+    users::STATEMENTS,
+];

@@ -1,0 +1,320 @@
+//! The store itself: open, write, read.
+
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
+
+use crate::engine::{Connection, Shared, postgres, sqlite};
+use crate::error::{OpenError, StoreError, unavailable};
+use crate::faults::Faults;
+use crate::migrations;
+use crate::queue::Queue;
+use crate::settings::{Database, Settings};
+use crate::stats::{Counters, Stats};
+use crate::unit::{Caller, Reads, Tx, Unit, Work};
+
+/// The database's file in the data folder.
+const FILE: &str = "authmachine.db";
+/// The lock file beside it.
+const LOCK: &str = "serve.lock";
+/// The longest wait for a read that has to queue.
+const READ_TIME: Duration = Duration::from_secs(2);
+
+/// The database, ready for use; cheap to clone. Dropping the last clone finishes what is queued and closes everything.
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    shared: Arc<Shared>,
+    /// On SQLite.
+    files: Option<Files>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+struct Files {
+    folder: PathBuf,
+    readers: sqlite::Readers,
+    /// Reads nothing but `data_version`, which each connection counts for itself.
+    watch: Mutex<Reads>,
+    lock: Mutex<Option<File>>,
+}
+
+/// Up to where somebody knows the changes ([`Store::changed_since`]); new ones know nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Marker {
+    data_version: i64,
+    /// The last change known.
+    pub revision: i64,
+}
+
+impl Store {
+    /// Opens the database, makes it if it is missing, and brings its schema up to date. Blocks.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub fn open(settings: Settings) -> Result<Self, OpenError> {
+        let shared = Arc::new(Shared {
+            queue: Queue::new(settings.queue),
+            faults: Arc::new(Faults::default()),
+            counters: Counters::default(),
+        });
+        match settings.database {
+            Database::Sqlite { folder, synchronous } => {
+                make_folder(&folder)?;
+                let path = folder.join(FILE);
+                // SQLite gives its other files the mode of this one.
+                open_private(&path)?;
+                let mut writer = sqlite::connect(&path, Some(synchronous))?;
+                migrations::sqlite(&mut writer)?;
+                let files = Files {
+                    readers: sqlite::Readers::open(&path, &shared)?,
+                    watch: Mutex::new(sqlite::reader(&path, &shared)?),
+                    lock: Mutex::new(None),
+                    folder,
+                };
+                let tx = Tx::new(Reads::new(Connection::Sqlite(writer), Arc::clone(&shared.faults)));
+                let store = Self::new(shared, Some(files));
+                store.spawn("store-writer", tx, sqlite::write_loop)?;
+                Ok(store)
+            }
+            Database::Postgres { url, max_connections } => {
+                let config = postgres::config(&url)?;
+                let first = config.clone();
+                // On a thread of its own, because the caller's may be inside a runtime.
+                std::thread::spawn(move || migrations::postgres(&mut postgres::connect(&first)?))
+                    .join()
+                    .map_err(|_| StoreError::Driver("migrating panicked".into()))??;
+                let store = Self::new(shared, None);
+                for n in 1..=max_connections.max(1) {
+                    let link = Connection::Postgres(Box::new(postgres::Link::new(config.clone())));
+                    let tx = Tx::new(Reads::new(link, Arc::clone(&store.inner.shared.faults)));
+                    store.spawn(&format!("store-{n}"), tx, postgres::work_loop)?;
+                }
+                Ok(store)
+            }
+        }
+    }
+
+    fn new(shared: Arc<Shared>, files: Option<Files>) -> Self {
+        Self { inner: Arc::new(Inner { shared, files, threads: Mutex::new(Vec::new()) }) }
+    }
+
+    fn spawn(&self, name: &str, tx: Tx, run: fn(Tx, &Shared)) -> Result<(), OpenError> {
+        let shared = Arc::clone(&self.inner.shared);
+        let thread = std::thread::Builder::new()
+            .name(name.to_owned())
+            .spawn(move || run(tx, &shared))
+            .map_err(|error| unavailable(&format!("cannot start a thread: {error}")))?;
+        self.inner.threads.lock().unwrap_or_else(PoisonError::into_inner).push(thread);
+        Ok(())
+    }
+
+    /// Runs `unit` in a transaction: when this returns `Ok`, all of it is on disk; on `Err` none of it, unless the answer to
+    /// COMMIT was lost or the deadline passed while the unit ran: then that is not known.
+    ///
+    /// `unit` may run more than once, so it takes clock, secrets and ids with it and touches nothing but its `tx`.
+    /// `Ok(Err(refusal))` commits. After an error from `tx` it must return. Dropping the future does not cut a unit that
+    /// has begun; one that has not begun is then skipped.
+    ///
+    /// # Errors
+    /// [`StoreError`]; at once when the queue is full.
+    pub async fn write<T, F>(&self, deadline: Instant, unit: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: Fn(&mut Tx) -> Result<T, StoreError> + Send + 'static,
+    {
+        self.ask(true, deadline, unit).await
+    }
+
+    /// Runs `read`: inline on SQLite, where it takes microseconds, and on the pool on PostgreSQL.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn read<T, F>(&self, read: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: Fn(&mut Reads) -> Result<T, StoreError> + Send + 'static,
+    {
+        if let Some(files) = &self.inner.files {
+            return read(&mut files.readers.pick());
+        }
+        self.ask(false, Instant::now() + READ_TIME, move |tx| read(tx)).await
+    }
+
+    async fn ask<T, F>(&self, writes: bool, deadline: Instant, run: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: Fn(&mut Tx) -> Result<T, StoreError> + Send + 'static,
+    {
+        let (sender, answer) = oneshot::channel();
+        let work = Work { run, writes, deadline: Some(deadline), caller: Caller::Task(sender), result: None };
+        self.submit(Box::new(work))?;
+        match tokio::time::timeout_at(deadline.into(), answer).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(_)) => Err(unavailable("the store is closed")),
+            Err(_) => Err(unavailable("the deadline passed")),
+        }
+    }
+
+    /// [`Store::write`] for callers without a runtime.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn write_blocking<T, F>(&self, deadline: Instant, unit: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: Fn(&mut Tx) -> Result<T, StoreError> + Send + 'static,
+    {
+        self.ask_blocking(true, deadline, unit)
+    }
+
+    /// [`Store::read`] for callers without a runtime.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn read_blocking<T, F>(&self, read: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: Fn(&mut Reads) -> Result<T, StoreError> + Send + 'static,
+    {
+        if let Some(files) = &self.inner.files {
+            return read(&mut files.readers.pick());
+        }
+        self.ask_blocking(false, Instant::now() + READ_TIME, move |tx| read(tx))
+    }
+
+    fn ask_blocking<T, F>(&self, writes: bool, deadline: Instant, run: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: Fn(&mut Tx) -> Result<T, StoreError> + Send + 'static,
+    {
+        let (sender, answer) = mpsc::sync_channel(1);
+        let work =
+            Work { run, writes, deadline: Some(deadline), caller: Caller::Thread(sender), result: None };
+        self.submit(Box::new(work))?;
+        let wait = deadline.saturating_duration_since(Instant::now());
+        answer.recv_timeout(wait).unwrap_or_else(|_| Err(unavailable("the deadline passed")))
+    }
+
+    /// Queues `unit` and goes on: for events and last-used times. It is dropped when the queue is full, and logged when it fails.
+    pub fn write_later<F>(&self, unit: F)
+    where
+        F: Fn(&mut Tx) -> Result<(), StoreError> + Send + 'static,
+    {
+        let work = Work { run: unit, writes: true, deadline: None, caller: Caller::Nobody, result: None };
+        if self.submit(Box::new(work)).is_err() {
+            tracing::warn!("A write that nobody waits for was dropped: the queue is full");
+        }
+    }
+
+    fn submit(&self, unit: Box<dyn Unit>) -> Result<(), StoreError> {
+        self.inner.shared.queue.push(unit).map_err(|_| {
+            self.inner.shared.counters.failed(1);
+            unavailable("the queue is full")
+        })
+    }
+
+    /// Whether something changed that caches hold (users, clients, keys, permissions: see [`Reads::list_changes`]), by this
+    /// process or another; moves `marker` up. Cheap enough for four times a second.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn changed_since(&self, marker: &mut Marker) -> Result<bool, StoreError> {
+        let mut data_version = 0;
+        if let Some(files) = &self.inner.files {
+            let mut watch = files.watch.lock().unwrap_or_else(PoisonError::into_inner);
+            watch.failure = None;
+            data_version = watch.data_version()?;
+            if data_version == marker.data_version {
+                return Ok(false);
+            }
+        }
+        let revision = self.read(Reads::current_revision).await?;
+        let changed = revision != marker.revision;
+        *marker = Marker { data_version, revision };
+        Ok(changed)
+    }
+
+    /// Takes the data folder for the one process that serves from it, until the store is dropped. On PostgreSQL, where several may
+    /// serve, it does nothing.
+    ///
+    /// # Errors
+    /// [`OpenError::InUse`], [`OpenError::File`].
+    pub fn lock_for_serving(&self) -> Result<(), OpenError> {
+        let Some(files) = &self.inner.files else { return Ok(()) };
+        let path = files.folder.join(LOCK);
+        let file = open_private(&path)?;
+        match file.try_lock() {
+            Ok(()) => {
+                *files.lock.lock().unwrap_or_else(PoisonError::into_inner) = Some(file);
+                Ok(())
+            }
+            Err(std::fs::TryLockError::WouldBlock) => Err(OpenError::InUse { path }),
+            Err(std::fs::TryLockError::Error(source)) => Err(OpenError::File { path, source }),
+        }
+    }
+
+    /// Plans every statement of the store against the schema, as `doctor` does; how many there are.
+    ///
+    /// # Errors
+    /// [`StoreError::Driver`] for the first that the database refuses.
+    pub fn check_statements(&self) -> Result<usize, StoreError> {
+        let all = || crate::STATEMENTS.iter().copied().flatten();
+        self.ask_blocking(true, Instant::now() + Duration::from_secs(30), move |tx| {
+            all().try_for_each(|(name, sql)| {
+                tx.prepare(sql).map_err(|error| match error {
+                    StoreError::Driver(cause) => StoreError::Driver(format!("{name}: {cause}").into()),
+                    other => other,
+                })
+            })
+        })?;
+        Ok(all().count())
+    }
+
+    /// Counters for metrics.
+    pub fn stats(&self) -> Stats {
+        self.inner.shared.counters.read(self.inner.shared.queue.len())
+    }
+
+    /// Faults on demand, for tests.
+    pub fn faults(&self) -> &Faults {
+        &self.inner.shared.faults
+    }
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store").field("stats", &self.stats()).finish_non_exhaustive()
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.shared.queue.close();
+        let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        for thread in threads {
+            // A hook after a commit may hold the last clone: a thread cannot wait for itself.
+            if thread.thread().id() != std::thread::current().id() {
+                let _ = thread.join();
+            }
+        }
+    }
+}
+
+fn make_folder(folder: &Path) -> Result<(), OpenError> {
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
+    made.map_err(|source| OpenError::File { path: folder.to_owned(), source })
+}
+
+/// Opens a file for writing, made for its owner alone if it is missing.
+fn open_private(path: &Path) -> Result<File, OpenError> {
+    let opened = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path);
+    opened.map_err(|source| OpenError::File { path: path.to_owned(), source })
+}

@@ -1,0 +1,41 @@
+//! Counts of failures.
+
+use authmachine_provider::Timestamp;
+use authmachine_provider::throttle::{FORGET_AFTER_S, Throttle};
+
+use crate::error::StoreError;
+use crate::statements::statements;
+use crate::unit::{Reads, Tx};
+use crate::value::params;
+
+statements! {
+    FIND = "SELECT failures, last_failed_at FROM throttles WHERE name = $1";
+    COUNT = "INSERT INTO throttles (name, failures, last_failed_at, expires_at) VALUES ($1, 1, $2, $3)
+        ON CONFLICT (name) DO UPDATE SET
+            failures = CASE WHEN throttles.expires_at <= excluded.last_failed_at THEN 1 ELSE throttles.failures + 1 END,
+            last_failed_at = excluded.last_failed_at, expires_at = excluded.expires_at";
+    CLEAR = "DELETE FROM throttles WHERE name = $1";
+}
+
+impl Reads {
+    /// The count under `key`.
+    pub fn find_throttle(&mut self, key: &[u8; 32]) -> Result<Throttle, StoreError> {
+        let found = self.one(FIND, params![key], |row| {
+            row.table("throttles");
+            Ok(Throttle { failures: row.get()?, last_failed_at: row.get()? })
+        })?;
+        Ok(found.unwrap_or_default())
+    }
+}
+
+impl Tx {
+    /// Counts a try under `key`; a count that is forgotten by now begins anew.
+    pub fn count_try(&mut self, key: &[u8; 32], now: Timestamp) -> Result<(), StoreError> {
+        self.run(COUNT, params![key, now, now.plus_seconds(FORGET_AFTER_S)]).map(drop)
+    }
+
+    /// Forgets the count under `key`.
+    pub fn clear_throttle(&mut self, key: &[u8; 32]) -> Result<(), StoreError> {
+        self.run(CLEAR, params![key]).map(drop)
+    }
+}
