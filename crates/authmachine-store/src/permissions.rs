@@ -43,9 +43,9 @@ macro_rules! held {
     };
 }
 
-/// Permission grants with the words for them.
+/// Permission grants after one of them ($1), with the words for them.
 macro_rules! lines {
-    ($which:literal) => {
+    ($rest:literal) => {
         concat!(
             "SELECT permission_grants.id, permission_grants.holder_kind, permission_grants.holder_id,
                 permission_grants.object_id, permission_grants.type_id, permission_grants.not_before,
@@ -58,8 +58,7 @@ macro_rules! lines {
             LEFT JOIN user_groups
                 ON permission_grants.holder_kind = 'group' AND user_groups.id = permission_grants.holder_id
             WHERE permission_grants.id > $1 ",
-            $which,
-            " ORDER BY permission_grants.id LIMIT $2"
+            $rest
         )
     };
 }
@@ -84,10 +83,11 @@ statements! {
         ON CONFLICT (holder_kind, holder_id, object_id, type_id) DO NOTHING";
     DELETE_GRANT = "DELETE FROM permission_grants
         WHERE holder_kind = $1 AND holder_id = $2 AND object_id = $3 AND type_id = $4 RETURNING id";
-    LIST_GRANTS = lines!("");
-    LIST_GRANTS_OF_HOLDER = lines!("AND permission_grants.holder_kind = $3 AND permission_grants.holder_id = $4
-        AND (CAST($5 AS BIGINT) IS NULL OR permission_grants.object_id = $5)");
-    LIST_GRANTS_ON_OBJECT = lines!("AND permission_grants.object_id = $3");
+    LIST_GRANTS = lines!("ORDER BY permission_grants.id LIMIT $2");
+    LIST_GRANTS_OF_HOLDER = lines!("AND permission_grants.holder_kind = $2 AND permission_grants.holder_id = $3
+        AND (CAST($4 AS BIGINT) IS NULL OR permission_grants.object_id = $4)
+        ORDER BY permission_grants.id LIMIT $5");
+    LIST_GRANTS_ON_OBJECT = lines!("AND permission_grants.object_id = $2 ORDER BY permission_grants.id LIMIT $3");
     HELD = held!("");
     HELD_ON = held!(" AND objects.code IN ($3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)");
 }
@@ -218,9 +218,9 @@ impl Reads {
         let after = after.map_or(i64::MIN, |id| id.0);
         match (of.map(holder), on) {
             (Some((kind, id)), on) => {
-                self.all(LIST_GRANTS_OF_HOLDER, params![after, limit, kind, id, on], read_line)
+                self.all(LIST_GRANTS_OF_HOLDER, params![after, kind, id, on, limit], read_line)
             }
-            (None, Some(on)) => self.all(LIST_GRANTS_ON_OBJECT, params![after, limit, on], read_line),
+            (None, Some(on)) => self.all(LIST_GRANTS_ON_OBJECT, params![after, on, limit], read_line),
             (None, None) => self.all(LIST_GRANTS, params![after, limit], read_line),
         }
     }
