@@ -2,7 +2,8 @@
 
 use authmachine_protocol::{Scopes, Timestamp};
 
-use crate::grant::{GrantFacts, Use};
+use crate::grant::{GrantFacts, Live, Use};
+use crate::lives::Lives;
 
 /// An access token's own row.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,18 +21,24 @@ pub struct AccessToken {
 }
 
 impl AccessToken {
-    /// The scopes that the token carries now; `None` when it is dead.
-    pub fn live_scopes(&self, facts: &GrantFacts, now: Timestamp) -> Option<Scopes> {
+    /// What the token may be used for now; `None` when it is dead.
+    pub fn live(&self, facts: &GrantFacts, now: Timestamp) -> Option<Live> {
         if self.revoked_at.is_some() || self.expires_at <= now {
             return None;
         }
         let live = facts.live(Use::AccessToken, now)?;
-        Some(self.scopes.intersection(&live.scopes))
+        Some(Live { scopes: self.scopes.intersection(&live.scopes), ..live })
     }
 }
 
-/// When an access token ends that is made at `now`: after its life, at most at the session's absolute end.
-pub fn expires_at(now: Timestamp, life_s: i64, session_end: Option<Timestamp>) -> Timestamp {
+/// When an access token ends that is made at `now` for a user: after its life, at most at the session's absolute end, unless it
+/// outlives the session.
+pub fn expires_at(facts: &GrantFacts, live: &Live, lives: &Lives, now: Timestamp) -> Timestamp {
+    let first_party = facts.client.as_ref().is_some_and(|client| client.first_party);
+    let life_s = if first_party { lives.first_party_access_token_s } else { lives.access_token_s };
     let end = now.plus_seconds(life_s);
-    session_end.map_or(end, |session_end| end.min(session_end))
+    match &facts.session {
+        Some(session) if !live.offline => end.min(session.expires_at),
+        _ => end,
+    }
 }

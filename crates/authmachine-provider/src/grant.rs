@@ -97,6 +97,8 @@ pub struct Live {
     pub scopes: Scopes,
     /// Every scope that the client may have and the user allowed: bounds claims asked for by name.
     pub allowed: Scopes,
+    /// Whether what is issued outlives the session (`offline_access`, granted and still allowed).
+    pub offline: bool,
 }
 
 impl GrantFacts {
@@ -120,23 +122,24 @@ impl GrantFacts {
             }
         }
         let scopes = grant.scopes.intersection(&allowed);
-        // A scope taken away takes what stands on it; without `openid` an OpenID grant is nothing.
-        if grant.scopes.contains(scope::OPENID) && !scopes.contains(scope::OPENID) {
+        // A scope taken away takes what stands on it; without `openid` an OpenID grant is nothing, and without any nothing is left.
+        let lost = |scope: &str| grant.scopes.contains(scope) && !scopes.contains(scope);
+        if lost(scope::OPENID) || (scopes.is_empty() && !grant.scopes.is_empty()) {
             return None;
         }
-        if grant.session_id.is_some() && !self.session_allows(purpose, &scopes, now) {
+        let offline = grant.offline && scopes.contains(scope::OFFLINE_ACCESS);
+        if grant.session_id.is_some() && !self.session_allows(purpose, offline, now) {
             return None;
         }
-        Some(Live { scopes, allowed })
+        Some(Live { scopes, allowed, offline })
     }
 
-    fn session_allows(&self, purpose: Use, scopes: &Scopes, now: Timestamp) -> bool {
+    fn session_allows(&self, purpose: Use, offline: bool, now: Timestamp) -> bool {
         let revoked = self.session.as_ref().is_some_and(|session| session.tokens_revoked_at.is_some());
         // An offline grant may outlive its session's row, which goes only when nothing can be revoked by it any more.
         if revoked {
             return false;
         }
-        let offline = self.grant.offline && scopes.contains(scope::OFFLINE_ACCESS);
         match (&self.session, purpose) {
             (Some(session), Use::Code) => session.ended_at.is_none() && now < session.expires_at,
             (Some(_), Use::AccessToken) => true,

@@ -3,7 +3,9 @@
 use authmachine_protocol::{GrantType, Scopes, Timestamp};
 
 use crate::client::Client;
-use crate::grant::{GrantFacts, Use};
+use crate::grant::{GrantFacts, Live, Use};
+use crate::handle::RefreshToken;
+use crate::lives::Lives;
 
 /// A refresh token family's row.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,9 +43,57 @@ pub enum Recognised {
     Unknown,
 }
 
+/// The longest grace, whatever is configured (checklist RT1).
+pub const MAX_GRACE_S: i64 = 10;
+
 impl RefreshFamily {
+    /// The family that begins with `token`. If it does not outlive the session, it ends with it at the latest.
+    pub fn begin(
+        token: &RefreshToken,
+        facts: &GrantFacts,
+        live: &Live,
+        lives: &Lives,
+        now: Timestamp,
+    ) -> Self {
+        let end = now.plus_seconds(lives.refresh_s);
+        let expires_at = match &facts.session {
+            Some(session) if !live.offline => end.min(session.expires_at),
+            _ => end,
+        };
+        Self {
+            id: token.id,
+            generation: token.generation,
+            sha256: token.sha256(),
+            proof_sha256: token.proof_sha256(),
+            scopes: live.scopes.clone(),
+            idle_expires_at: now.plus_seconds(lives.refresh_idle_s).min(expires_at),
+            expires_at,
+            revoked_at: None,
+            last_answer: None,
+        }
+    }
+
+    /// The family once `next` has taken the place of its current token. `answer` is what may be had again within grace.
+    #[must_use]
+    pub fn rotated(
+        &self,
+        next: &RefreshToken,
+        answer: Option<Vec<u8>>,
+        lives: &Lives,
+        now: Timestamp,
+    ) -> Self {
+        let until = now.plus_seconds(lives.refresh_grace_s.min(MAX_GRACE_S));
+        Self {
+            generation: next.generation,
+            sha256: next.sha256(),
+            idle_expires_at: now.plus_seconds(lives.refresh_idle_s).min(self.expires_at),
+            last_answer: answer.map(|answer| (answer, until)),
+            ..self.clone()
+        }
+    }
+
     /// Recognises a presented token (checklist RT1).
-    pub fn recognise(&self, token: &crate::handle::RefreshToken) -> Recognised {
+    pub fn recognise(&self, token: &RefreshToken) -> Recognised {
         use authmachine_jose::constant_time_eq;
         if !constant_time_eq(&token.proof_sha256(), &self.proof_sha256) {
             Recognised::Unknown
@@ -86,7 +136,7 @@ pub enum RefreshError {
     WiderScope,
 }
 
-/// Decides whether `client` may refresh at `now`; `asked` is the request's `scope`. Returns the scopes of the new access token.
+/// Decides whether `client` may refresh at `now`; `asked` is the request's `scope`. Returns what the new access token may do.
 ///
 /// # Errors
 /// [`RefreshError`].
@@ -96,7 +146,7 @@ pub fn refresh(
     client: &Client,
     asked: Option<&Scopes>,
     now: Timestamp,
-) -> Result<Scopes, RefreshError> {
+) -> Result<Live, RefreshError> {
     if !client.may_use(GrantType::RefreshToken) {
         return Err(RefreshError::GrantTypeNotAllowed);
     }
@@ -107,10 +157,16 @@ pub fn refresh(
         return Err(RefreshError::Expired);
     }
     let live = facts.live(Use::RefreshToken, now).ok_or(RefreshError::Withdrawn)?;
-    let scopes = family.scopes.intersection(&live.scopes);
-    match asked {
-        None => Ok(scopes),
-        Some(asked) if !family.scopes.covers(asked) => Err(RefreshError::WiderScope),
-        Some(asked) => Ok(asked.intersection(&scopes)),
+    let mut scopes = family.scopes.intersection(&live.scopes);
+    if let Some(asked) = asked {
+        if !family.scopes.covers(asked) {
+            return Err(RefreshError::WiderScope);
+        }
+        scopes = asked.intersection(&scopes);
     }
+    // All that was asked for has been taken away since.
+    if scopes.is_empty() {
+        return Err(RefreshError::WiderScope);
+    }
+    Ok(Live { scopes, ..live })
 }

@@ -104,7 +104,8 @@ async fn end(app: &App, user: &User, sessions: Vec<Session>) -> Result<(), PageE
     Ok(())
 }
 
-fn ended(app: &App, user: &User, session: &Session) -> Event {
+/// The event of a plain end.
+pub fn ended(app: &App, user: &User, session: &Session) -> Event {
     let mut event = app.event(EventKind::SignOut, user.sub.clone());
     event.user = Some(user.sub.clone());
     event.detail.insert("sid".to_owned(), session.sid.as_str().into());

@@ -1,0 +1,182 @@
+//! What every handler has at hand.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use authmachine_pages::Site;
+use authmachine_provider::Timestamp;
+use authmachine_provider::event::{Event, EventKind};
+use authmachine_provider::ids::IdSource;
+use authmachine_store::{Store, StoreError};
+
+use crate::clock::Clock;
+use crate::keys::{self, KeyError, KeyRing};
+use crate::metrics::Metrics;
+use crate::oidc::discovery::Documents;
+use crate::passwords::PasswordHasher;
+use crate::secrets::Secrets;
+use crate::settings::Settings;
+
+/// The running provider. Cheap to clone.
+#[derive(Clone)]
+pub struct App(Arc<Inner>);
+
+/// What is behind an [`App`].
+pub struct Inner {
+    /// The settings.
+    pub settings: Settings,
+    /// The store.
+    pub store: Store,
+    /// The clock.
+    pub clock: Clock,
+    /// Row ids.
+    pub ids: IdSource,
+    /// Derived keys.
+    pub secrets: Secrets,
+    /// Password hashing.
+    pub passwords: PasswordHasher,
+    /// Brand and static files of the pages.
+    pub site: Arc<Site>,
+    /// Counters.
+    pub metrics: Metrics,
+    current: ArcSwap<Current>,
+}
+
+/// What is derived from rows that change seldom; replaced as a whole when they do.
+pub struct Current {
+    /// Signing keys.
+    pub keys: KeyRing,
+    /// Discovery and key set as prepared bytes.
+    pub documents: Documents,
+    /// Origins of registered redirect URIs, for CORS.
+    pub origins: HashSet<String>,
+}
+
+/// Why the provider cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The keys do not open.
+    #[error(transparent)]
+    Keys(#[from] KeyError),
+    /// The store.
+    #[error("the database does not answer: {0}")]
+    Store(#[from] StoreError),
+}
+
+impl std::ops::Deref for App {
+    type Target = Inner;
+
+    fn deref(&self) -> &Inner {
+        &self.0
+    }
+}
+
+/// How long a unit of work may wait for its turn.
+const WRITE_DEADLINE: Duration = Duration::from_secs(5);
+
+impl App {
+    /// Opens the installation in `store` with its `master_key`; a new one gets its signing keys now.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub async fn start(
+        settings: Settings,
+        store: Store,
+        master_key: &[u8; 32],
+        clock: Clock,
+    ) -> Result<Self, StartError> {
+        let secrets = Secrets::derive(master_key);
+        make_missing_keys(&store, &secrets, clock.now()).await?;
+        let current = load_current(&settings, &store, &secrets, clock.now()).await?;
+        let site = Arc::new(Site::new(settings.brand.clone(), ""));
+        let [node] = crate::random::bytes();
+        Ok(Self(Arc::new(Inner {
+            settings,
+            store,
+            clock,
+            ids: IdSource::new(node),
+            secrets,
+            passwords: PasswordHasher::default(),
+            site,
+            metrics: Metrics::default(),
+            current: ArcSwap::from_pointee(current),
+        })))
+    }
+
+    /// The time now.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Keys, documents and origins of this moment.
+    pub fn current(&self) -> Arc<Current> {
+        self.current.load_full()
+    }
+
+    /// Loads keys, documents and origins again.
+    ///
+    /// # Errors
+    /// [`StartError`]; what was in use stays.
+    pub async fn reload(&self) -> Result<(), StartError> {
+        let current = load_current(&self.settings, &self.store, &self.secrets, self.now()).await?;
+        self.current.store(Arc::new(current));
+        Ok(())
+    }
+
+    /// The latest moment at which a unit of work that is asked for now may begin.
+    pub fn write_deadline(&self) -> Instant {
+        Instant::now() + WRITE_DEADLINE
+    }
+
+    /// A new event, to be inserted in the unit of work that it documents.
+    pub fn event(&self, kind: EventKind, actor: impl Into<String>) -> Event {
+        crate::events::new(&self.ids, self.now(), kind, actor)
+    }
+}
+
+async fn make_missing_keys(store: &Store, secrets: &Secrets, now: Timestamp) -> Result<(), StartError> {
+    let there = store.read(|reads| reads.list_signing_keys()).await?;
+    let is_missing = |algorithm: &_| !there.iter().any(|key| key.is_active() && key.algorithm == *algorithm);
+    // An installation that has keys keeps its choice: only a new one gets the initial set.
+    if !there.is_empty() {
+        return Ok(());
+    }
+    let new: Vec<_> = keys::INITIAL
+        .into_iter()
+        .filter(is_missing)
+        .map(|algorithm| keys::generate(algorithm, secrets, now))
+        .collect();
+    store
+        .write(Instant::now() + WRITE_DEADLINE, move |tx| {
+            if tx.list_signing_keys()?.is_empty() {
+                for key in &new {
+                    tx.insert_signing_key(key)?;
+                }
+            }
+            Ok(())
+        })
+        .await?;
+    Ok(())
+}
+
+async fn load_current(
+    settings: &Settings,
+    store: &Store,
+    secrets: &Secrets,
+    now: Timestamp,
+) -> Result<Current, StartError> {
+    let (records, clients) =
+        store.read(|reads| Ok((reads.list_signing_keys()?, reads.list_clients()?))).await?;
+    let keys = KeyRing::open(&records, secrets, now)?;
+    let documents = Documents::prepare(settings, &keys);
+    let origins = clients
+        .iter()
+        .filter(|client| !client.disabled)
+        .flat_map(|client| {
+            client.redirect_uris.iter().filter_map(|uri| authmachine_protocol::redirect_uri::origin(uri))
+        })
+        .collect();
+    Ok(Current { keys, documents, origins })
+}

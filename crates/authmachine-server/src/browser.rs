@@ -1,0 +1,202 @@
+//! The browser behind a request: its cookies, its session, its forms and the language of its pages.
+
+use authmachine_pages::{Chrome, Lang};
+use authmachine_protocol::Timestamp;
+use authmachine_provider::browser_session::{Session, Standing, TOUCH_AFTER_S};
+use authmachine_provider::handle::Presented;
+use authmachine_provider::ids::Kind;
+use authmachine_provider::user::User;
+use authmachine_store::StoreError;
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use base64ct::{Base64UrlUnpadded, Encoding};
+
+use crate::app::App;
+use crate::middleware::{CSP_INTERACTION, current_request_id};
+
+/// A browser, as its cookies say: a random id of its own (the pre-session token that forms and interactions are bound to), and its
+/// session if it has one.
+#[derive(Clone)]
+pub struct Browser {
+    id: String,
+    is_new: bool,
+    /// The session's handle, if the cookie holds one.
+    pub session: Option<Presented>,
+}
+
+impl Browser {
+    /// Reads the cookies. A malformed one is as absent (checklist G10); a browser without an id gets a fresh one.
+    pub fn read(app: &App, headers: &HeaderMap) -> Self {
+        let id = cookie(headers, &cookie_name(app, "browser"))
+            .filter(|id| {
+                id.len() == 43 && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+            })
+            .map(str::to_owned);
+        let session = cookie(headers, &cookie_name(app, "session"))
+            .and_then(|text| Presented::parse(Kind::Session, text));
+        let is_new = id.is_none();
+        Self {
+            id: id.unwrap_or_else(|| Base64UrlUnpadded::encode_string(&crate::random::bytes::<32>())),
+            is_new,
+            session,
+        }
+    }
+
+    /// Whether the browser came without an id: it was never here, or it keeps no cookies.
+    pub fn is_new(&self) -> bool {
+        self.is_new
+    }
+
+    /// What rows keep of the browser's id.
+    pub fn sha256(&self) -> [u8; 32] {
+        authmachine_jose::sha256(self.id.as_bytes())
+    }
+
+    /// The anti-forgery token for `form` in this browser.
+    pub fn form_token(&self, app: &App, form: &str) -> String {
+        app.secrets.form_token(&self.id, form)
+    }
+
+    /// Whether a posted form is this browser's own (checklist CS1): the token of `form`, and no word of the browser that it
+    /// comes from elsewhere.
+    pub fn owns_form(&self, app: &App, headers: &HeaderMap, form: &str, token: Option<&str>) -> bool {
+        let expected = self.form_token(app, form);
+        !self.is_new
+            && is_own_site(app, headers)
+            && token.is_some_and(|token| {
+                authmachine_jose::constant_time_eq(token.as_bytes(), expected.as_bytes())
+            })
+    }
+
+    /// Keeps the browser's id, where it is new.
+    pub fn keep(&self, app: &App, response: Response) -> Response {
+        if self.is_new {
+            with_cookie(response, &set_cookie(app, "browser", &self.id, None))
+        } else {
+            response
+        }
+    }
+}
+
+/// Whether `Origin` and `Sec-Fetch-Site` allow that the request comes from our own pages. Old browsers send neither.
+pub fn is_own_site(app: &App, headers: &HeaderMap) -> bool {
+    let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
+    text("origin").is_none_or(|origin| origin == app.settings.issuer.as_str())
+        && text("sec-fetch-site").is_none_or(|site| matches!(site, "same-origin" | "none"))
+}
+
+/// Whether the browser really goes to the page: absent fetch metadata counts as a navigation (design.md).
+pub fn is_navigation(headers: &HeaderMap) -> bool {
+    let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
+    text("sec-fetch-mode").is_none_or(|mode| mode == "navigate")
+        && text("sec-fetch-dest").is_none_or(|dest| dest == "document")
+}
+
+/// Whether a form was posted from another site: then the `Lax` session cookie was not sent with it.
+pub fn is_cross_site(headers: &HeaderMap) -> bool {
+    headers.get("sec-fetch-site").is_some_and(|site| matches!(site.as_bytes(), b"cross-site" | b"same-site"))
+}
+
+/// A browser's session row with its user.
+pub struct SignedIn {
+    /// The session; live or over.
+    pub session: Session,
+    /// Its user.
+    pub user: User,
+    /// Whether it is live.
+    pub is_live: bool,
+}
+
+/// Loads the browser's session, live or over, and notes that it is used.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn session(app: &App, browser: &Browser) -> Result<Option<SignedIn>, StoreError> {
+    let Some(presented) = browser.session else { return Ok(None) };
+    let Some((session, user)) = app.store.read(move |reads| reads.find_session(&presented)).await? else {
+        return Ok(None);
+    };
+    let now = app.now();
+    let is_live = session.standing(&user, &app.settings.lives, now) == Standing::Live;
+    if is_live && session.last_seen_at.plus_seconds(TOUCH_AFTER_S) <= now {
+        let id = session.id;
+        app.store.write_later(move |tx| tx.touch_session(id, now));
+    }
+    Ok(Some(SignedIn { session, user, is_live }))
+}
+
+/// The cookie of a session. It lasts as long as the browser runs; the server knows when the session ends.
+pub fn session_cookie(app: &App, handle: &str) -> HeaderValue {
+    set_cookie(app, "session", handle, None)
+}
+
+/// Takes the session cookie away.
+pub fn no_session_cookie(app: &App) -> HeaderValue {
+    set_cookie(app, "session", "", Some(Timestamp::from_ms(0)))
+}
+
+fn cookie_name(app: &App, what: &str) -> String {
+    let prefix = if app.settings.issuer.is_https() { "__Host-" } else { "" };
+    format!("{prefix}am_{what}_{}", app.settings.issuer.cookie_suffix())
+}
+
+fn set_cookie(app: &App, what: &str, value: &str, expires: Option<Timestamp>) -> HeaderValue {
+    let secure = if app.settings.issuer.is_https() { "; Secure" } else { "" };
+    let gone = if expires.is_some() { "; Max-Age=0" } else { "" };
+    let text = format!("{}={value}; Path=/; HttpOnly; SameSite=Lax{secure}{gone}", cookie_name(app, what));
+    HeaderValue::try_from(text).expect("names and handles are plain ASCII")
+}
+
+/// The value of a cookie; `None` when it is absent or there twice (checklist G6).
+fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    let mut values = headers
+        .get_all(header::COOKIE)
+        .iter()
+        .filter_map(|line| line.to_str().ok())
+        .flat_map(|line| line.split(';'))
+        .filter_map(|pair| pair.trim().split_once('='))
+        .filter(|(n, _)| *n == name)
+        .map(|(_, value)| value);
+    match (values.next(), values.next()) {
+        (Some(value), None) => Some(value),
+        _ => None,
+    }
+}
+
+/// Adds a `Set-Cookie`.
+pub fn with_cookie(mut response: Response, cookie: &HeaderValue) -> Response {
+    response.headers_mut().append(header::SET_COOKIE, cookie.clone());
+    response
+}
+
+/// The language of the pages: `ui_locales`, then `Accept-Language`.
+pub fn lang(headers: &HeaderMap, ui_locales: Option<&str>) -> Lang {
+    Lang::negotiate(ui_locales, headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()))
+}
+
+/// What surrounds a page.
+pub fn chrome(app: &App, lang: Lang) -> Chrome {
+    Chrome { site: app.site.clone(), lang, request_id: current_request_id() }
+}
+
+/// A page.
+pub fn html(html: String) -> Response {
+    ([(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"))], html).into_response()
+}
+
+/// A page whose form may end at a client.
+pub fn interaction_html(page: String) -> Response {
+    ([(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(CSP_INTERACTION))], html(page))
+        .into_response()
+}
+
+/// 303 to an address that was checked or is our own; a GET follows whatever the request was (checklist RU6).
+pub fn see_other(location: &str) -> Response {
+    match HeaderValue::try_from(location) {
+        Ok(location) => (axum::http::StatusCode::SEE_OTHER, [(header::LOCATION, location)]).into_response(),
+        Err(_) => {
+            tracing::error!("An address to redirect to is not a header value; this is a bug");
+            axum::http::StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! The one middleware: limits before the handler, headers, log line and metrics after it.
+
+use std::cell::RefCell;
+use std::future::Future;
+use std::net::{IpAddr, SocketAddr};
+use std::panic::AssertUnwindSafe;
+use std::pin::pin;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use authmachine_pages::ErrorKind;
+use axum::extract::{ConnectInfo, MatchedPath, Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use tracing::Instrument as _;
+
+use crate::app::App;
+use crate::error::PageError;
+
+/// The longest request target.
+pub const MAX_URI_BYTES: usize = 8 * 1024;
+/// How long a handler may take.
+pub const HANDLER_DEADLINE: Duration = Duration::from_secs(30);
+
+/// The policy of every answer that does not bring its own (checklist HD1).
+pub const CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; base-uri 'none'; \
+                       frame-ancestors 'none'; form-action 'self'";
+/// The policy of pages whose form ends at a client: browsers apply `form-action` to each redirect, so it is left out.
+pub const CSP_INTERACTION: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+#[derive(Clone)]
+struct Context {
+    request_id: String,
+    address: Option<IpAddr>,
+}
+
+tokio::task_local! {
+    static CONTEXT: RefCell<Context>;
+}
+
+/// The id of the request that is being answered, as the log and the error pages name it.
+pub fn current_request_id() -> Option<String> {
+    CONTEXT.try_with(|context| context.borrow().request_id.clone()).ok()
+}
+
+/// The address that the request came from.
+pub fn current_address() -> Option<String> {
+    CONTEXT.try_with(|context| context.borrow().address.map(|address| address.to_string())).ok().flatten()
+}
+
+/// Everything that happens around every handler.
+pub async fn around(State(app): State<App>, request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let request_id = u64::from_be_bytes(crate::random::bytes());
+    let request_id = format!("{request_id:016x}");
+    let address = client_address(&app, &request);
+    let method = request.method().clone();
+    let route = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str).to_owned();
+    let headers = request.headers().clone();
+    let span = tracing::info_span!("request", id = %request_id, method = %method, route = %route);
+
+    let context = RefCell::new(Context { request_id: request_id.clone(), address });
+    let answered = CONTEXT.scope(context, answer(&app, request, next, &headers)).instrument(span.clone());
+    let mut response = answered.await;
+
+    finish(&app, &mut response, &request_id);
+    let elapsed = started.elapsed();
+    app.metrics.count(&route, response.status(), elapsed);
+    let _in_span = span.enter();
+    tracing::info!(status = response.status().as_u16(), us = elapsed.as_micros(), "Answered");
+    response
+}
+
+async fn answer(app: &App, request: Request, next: Next, headers: &HeaderMap) -> Response {
+    let refuse = |kind| PageError::new(kind).render(app, headers);
+    let target_bytes = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
+    if target_bytes > MAX_URI_BYTES {
+        return refuse(ErrorKind::PayloadTooLarge).with_status(axum::http::StatusCode::URI_TOO_LONG);
+    }
+    if !is_plain_path(request.uri().path()) {
+        return refuse(ErrorKind::NotFound);
+    }
+    match tokio::time::timeout(HANDLER_DEADLINE, catch_panic(next.run(request))).await {
+        Ok(Ok(response)) => response,
+        Ok(Err(Panicked)) => {
+            app.metrics.count_panic();
+            tracing::error!("A handler panicked; this is a bug");
+            refuse(ErrorKind::Internal)
+        }
+        Err(_) => {
+            tracing::warn!("A handler took longer than {} s", HANDLER_DEADLINE.as_secs());
+            refuse(ErrorKind::Unavailable)
+        }
+    }
+}
+
+trait WithStatus {
+    fn with_status(self, status: axum::http::StatusCode) -> Self;
+}
+
+impl WithStatus for Response {
+    fn with_status(mut self, status: axum::http::StatusCode) -> Self {
+        *self.status_mut() = status;
+        self
+    }
+}
+
+/// Our paths need no escapes; whatever has some, or empty and dot segments, names nothing here (checklist HO4).
+fn is_plain_path(path: &str) -> bool {
+    path.starts_with('/')
+        && path.bytes().all(|b| b.is_ascii_alphanumeric() || b"/-._~:@".contains(&b))
+        && !path.contains("//")
+        && path.split('/').all(|segment| segment != "." && segment != "..")
+}
+
+struct Panicked;
+
+async fn catch_panic<F: Future<Output = Response>>(handler: F) -> Result<Response, Panicked> {
+    let mut handler = pin!(handler);
+    std::future::poll_fn(|context| {
+        match std::panic::catch_unwind(AssertUnwindSafe(|| handler.as_mut().poll(context))) {
+            Ok(Poll::Ready(response)) => Poll::Ready(Ok(response)),
+            Ok(Poll::Pending) => Poll::Pending,
+            Err(_) => Poll::Ready(Err(Panicked)),
+        }
+    })
+    .await
+}
+
+fn finish(app: &App, response: &mut Response, request_id: &str) {
+    let always = [
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "same-origin"),
+        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+        (
+            HeaderName::from_static("permissions-policy"),
+            "camera=(), microphone=(), geolocation=(), payment=(), usb=()",
+        ),
+    ];
+    let headers = response.headers_mut();
+    for (name, value) in always {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(HeaderValue::from_static(CSP));
+    // Documents for everybody say so themselves; everything else is about somebody.
+    headers
+        .entry(HeaderName::from_static("cross-origin-resource-policy"))
+        .or_insert(HeaderValue::from_static("same-origin"));
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    if app.settings.issuer.is_https() {
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
+    }
+    if let Ok(value) = HeaderValue::from_str(request_id) {
+        headers.insert(HeaderName::from_static("x-request-id"), value);
+    }
+}
+
+/// The address of the browser or program: the peer's, or behind trusted proxies the right-most address in `X-Forwarded-For`
+/// that is none of them (checklist HO2).
+fn client_address(app: &App, request: &Request) -> Option<IpAddr> {
+    let peer =
+        request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip().to_canonical())?;
+    let trusted = &app.settings.trusted_proxies;
+    if !trusted.contains(&peer) {
+        return Some(peer);
+    }
+    let forwarded: Vec<&str> =
+        request.headers().get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok()).collect();
+    let hops = forwarded.join(",");
+    for hop in hops.rsplit(',').map(str::trim).filter(|hop| !hop.is_empty()) {
+        match hop.parse::<IpAddr>() {
+            Ok(address) if trusted.contains(&address.to_canonical()) => {}
+            Ok(address) => return Some(address.to_canonical()),
+            Err(_) => return Some(peer),
+        }
+    }
+    Some(peer)
+}
+
+/// Makes a handler's own page error an answer.
+pub fn page_result(app: &App, headers: &HeaderMap, result: Result<Response, PageError>) -> Response {
+    result.unwrap_or_else(|error| error.render(app, headers)).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ho4_odd_paths_name_nothing() {
+        for good in
+            ["/", "/oidc/token", "/.well-known/openid-configuration", "/api/scim/v1/Users/0f/permissions/"]
+        {
+            assert!(is_plain_path(good), "{good}");
+        }
+        for bad in
+            ["//", "/oidc//token", "/oidc/../admin", "/./", "/oidc%2Ftoken", "/oidc/token;x", "/a\\b", "*"]
+        {
+            assert!(!is_plain_path(bad), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! Discovery (OIDC Discovery §4) and the key set (RFC 7517 §5): prepared bytes, the same for everybody.
+
+use authmachine_pages::Lang;
+use authmachine_protocol::{
+    ClientAuthMethod, GrantType, ProviderMetadata, ResponseMode, ResponseType, claims_request, names::Prompt,
+    pkce,
+};
+use authmachine_provider::authorize::ACR_PASSWORD;
+use authmachine_provider::user_claims;
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+
+use crate::app::App;
+use crate::cors;
+use crate::keys::KeyRing;
+use crate::oidc;
+use crate::settings::Settings;
+
+/// Scopes that the provider knows; a client is allowed some of them.
+pub const SCOPES: [&str; 6] = ["openid", "profile", "email", "address", "phone", "offline_access"];
+
+/// The documents, as they are served.
+pub struct Documents {
+    metadata: Document,
+    jwks: Document,
+}
+
+struct Document {
+    body: Bytes,
+    etag: HeaderValue,
+}
+
+impl Document {
+    fn new(body: Bytes) -> Self {
+        let digest = authmachine_jose::sha256(&body);
+        let hex: String = digest[..12].iter().map(|byte| format!("{byte:02x}")).collect();
+        Self {
+            body,
+            etag: HeaderValue::try_from(format!("\"{hex}\"")).expect("hex in quotes is a header value"),
+        }
+    }
+}
+
+impl Documents {
+    /// Writes the documents for these settings and keys.
+    pub fn prepare(settings: &Settings, keys: &KeyRing) -> Self {
+        let metadata = serde_json::to_vec(&metadata_of(settings, keys)).expect("metadata are JSON");
+        Self { metadata: Document::new(metadata.into()), jwks: Document::new(keys.body.clone()) }
+    }
+}
+
+/// What the provider says of itself: derived from what it does, in this one place.
+pub fn metadata_of(settings: &Settings, keys: &KeyRing) -> ProviderMetadata {
+    let url = |path: &str| settings.issuer.url(path);
+    let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+    let auth_methods: Vec<String> =
+        ClientAuthMethod::ALL.iter().map(|method| method.as_str().to_owned()).collect();
+    let confidential =
+        words(&[ClientAuthMethod::ClientSecretBasic.as_str(), ClientAuthMethod::ClientSecretPost.as_str()]);
+    let mut claims =
+        words(&["iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "at_hash", "sid"]);
+    claims.extend(user_claims::STANDARD.iter().map(|(name, _)| (*name).to_owned()));
+    claims.push(claims_request::AUTHMACHINE_PERMISSIONS.to_owned());
+    ProviderMetadata {
+        issuer: settings.issuer.as_str().to_owned(),
+        authorization_endpoint: url(oidc::AUTHORIZE),
+        token_endpoint: Some(url(oidc::TOKEN)),
+        userinfo_endpoint: Some(url(oidc::USERINFO)),
+        jwks_uri: url(oidc::JWKS),
+        end_session_endpoint: Some(url(oidc::END_SESSION)),
+        revocation_endpoint: Some(url(oidc::REVOKE)),
+        introspection_endpoint: Some(url(oidc::INTROSPECT)),
+        registration_endpoint: None,
+        scopes_supported: words(&SCOPES),
+        response_types_supported: ResponseType::ALL.iter().map(|t| t.as_str().to_owned()).collect(),
+        response_modes_supported: ResponseMode::ALL.iter().map(|m| m.as_str().to_owned()).collect(),
+        grant_types_supported: GrantType::ALL.iter().map(|g| g.as_str().to_owned()).collect(),
+        prompt_values_supported: Prompt::ALL.iter().map(|p| p.as_str().to_owned()).collect(),
+        acr_values_supported: words(&[ACR_PASSWORD]),
+        subject_types_supported: words(&["public"]),
+        id_token_signing_alg_values_supported: keys
+            .algorithms()
+            .iter()
+            .map(|a| a.as_str().to_owned())
+            .collect(),
+        token_endpoint_auth_methods_supported: auth_methods.clone(),
+        revocation_endpoint_auth_methods_supported: auth_methods,
+        introspection_endpoint_auth_methods_supported: confidential,
+        display_values_supported: words(&["page"]),
+        claim_types_supported: words(&["normal"]),
+        claims_supported: claims,
+        ui_locales_supported: Lang::ALL.iter().map(|lang| lang.tag().to_owned()).collect(),
+        claims_parameter_supported: true,
+        request_parameter_supported: false,
+        request_uri_parameter_supported: false,
+        code_challenge_methods_supported: words(&[pkce::S256]),
+        authorization_response_iss_parameter_supported: true,
+    }
+}
+
+/// `GET /.well-known/openid-configuration`.
+pub async fn metadata(State(app): State<App>, headers: HeaderMap) -> Response {
+    serve(&app.current().documents.metadata, &headers)
+}
+
+/// `GET /oidc/jwks`.
+pub async fn jwks(State(app): State<App>, headers: HeaderMap) -> Response {
+    serve(&app.current().documents.jwks, &headers)
+}
+
+fn serve(document: &Document, request: &HeaderMap) -> Response {
+    let known = request.get(header::IF_NONE_MATCH).is_some_and(|known| known == document.etag);
+    let mut response = if known {
+        StatusCode::NOT_MODIFIED.into_response()
+    } else {
+        ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], document.body.clone())
+            .into_response()
+    };
+    let headers = response.headers_mut();
+    headers.insert(header::ETAG, document.etag.clone());
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"));
+    cors::public(response)
+}

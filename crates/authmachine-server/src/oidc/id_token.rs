@@ -1,0 +1,123 @@
+//! ID tokens (OIDC Core §2): made after the commit, and read when they come back as hints.
+
+use std::sync::Arc;
+
+use authmachine_jose::{Algorithm, SigningKey, claims, left_half_hash};
+use authmachine_protocol::{ErrorCode, Timestamp, scope};
+use authmachine_provider::authorize::Hint;
+use authmachine_provider::client::Client;
+use authmachine_provider::grant::{Grant, Live};
+use authmachine_provider::user::User;
+use authmachine_provider::user_claims;
+use serde_json::Value;
+
+use crate::app::App;
+use crate::error::OAuthError;
+
+/// What an ID token is about.
+pub struct Subject<'a> {
+    /// The grant.
+    pub grant: &'a Grant,
+    /// What it still allows.
+    pub live: &'a Live,
+    /// The user.
+    pub user: &'a User,
+    /// `sid` of the session.
+    pub sid: Option<&'a str>,
+    /// `client_id`.
+    pub client_id: &'a str,
+    /// What the client registered.
+    pub algorithm: Algorithm,
+    /// Whether this is the first answer of the grant, which carries its `nonce`.
+    pub with_nonce: bool,
+}
+
+/// Whether an ID token can be made for `client` at all: asked before a code or refresh token is used up for it.
+///
+/// # Errors
+/// `server_error` when no key signs with the client's algorithm.
+pub fn check_signer(app: &App, client: &Client) -> Result<(), OAuthError> {
+    match client.scopes.contains(scope::OPENID) {
+        true => signer(app, &client.client_id, client.id_token_alg).map(|_| ()),
+        false => Ok(()),
+    }
+}
+
+fn signer(app: &App, client_id: &str, algorithm: Algorithm) -> Result<Arc<SigningKey>, OAuthError> {
+    app.current().keys.signer(algorithm).cloned().ok_or_else(|| {
+        tracing::error!(client.id = %client_id, %algorithm, "No active key signs with this client's algorithm; `authmachine keys rotate --alg` makes one");
+        cannot_be_signed()
+    })
+}
+
+fn cannot_be_signed() -> OAuthError {
+    OAuthError {
+        status: axum::http::StatusCode::INTERNAL_SERVER_ERROR,
+        ..OAuthError::new(ErrorCode::ServerError, "The ID token cannot be signed.")
+    }
+}
+
+/// Makes the ID token beside `access_token`.
+///
+/// # Errors
+/// `server_error` when no key signs with the client's algorithm.
+pub fn make(
+    app: &App,
+    subject: &Subject<'_>,
+    access_token: &str,
+    now: Timestamp,
+) -> Result<String, OAuthError> {
+    let key = signer(app, subject.client_id, subject.algorithm)?;
+    let grant = subject.grant;
+    let mut token = user_claims::id_token(subject.user, subject.live, &grant.claims);
+    let mut set = |name: &str, value: Value| token.insert(name.to_owned(), value);
+    set("iss", app.settings.issuer.as_str().into());
+    set("sub", subject.user.sub.as_str().into());
+    set("aud", subject.client_id.into());
+    set("exp", now.plus_seconds(app.settings.lives.id_token_s).seconds().into());
+    set("iat", now.seconds().into());
+    set("at_hash", left_half_hash(subject.algorithm, access_token).into());
+    if let Some(auth_time) = grant.auth_time {
+        set("auth_time", auth_time.seconds().into());
+    }
+    if let Some(nonce) = grant.nonce.as_deref().filter(|_| subject.with_nonce) {
+        set("nonce", nonce.into());
+    }
+    if !grant.amr.is_empty() {
+        set("amr", grant.amr.clone().into());
+    }
+    if let Some(acr) = &grant.acr {
+        set("acr", acr.as_str().into());
+    }
+    if let Some(sid) = subject.sid {
+        set("sid", sid.into());
+    }
+    let payload = serde_json::to_vec(&token).expect("claims are JSON");
+    key.sign(Some("JWT"), &payload).map_err(|error| {
+        tracing::error!(cause = %error, "An ID token cannot be signed");
+        cannot_be_signed()
+    })
+}
+
+/// Verifies an `id_token_hint`: ours by signature and issuer, and an ID token by its claims. Expired ones pass (RP-Initiated
+/// Logout §2).
+pub fn verify_hint(app: &App, token: &str) -> Option<Hint> {
+    let verified = authmachine_jose::verify(token, &app.current().keys.published, &Algorithm::ALL).ok()?;
+    if !verified.header.has_typ("JWT") {
+        return None;
+    }
+    let payload = &verified.payload;
+    if claims::string(payload, "iss").ok()?? != app.settings.issuer.as_str() {
+        return None;
+    }
+    // An ID token has these; a logout token has `events` and none of our other tokens is a JWT.
+    claims::numeric_date(payload, "exp").ok()??;
+    if payload.contains_key("events") {
+        return None;
+    }
+    Some(Hint {
+        sub: claims::string(payload, "sub").ok()??.to_owned(),
+        sid: claims::string(payload, "sid").ok()?.map(str::to_owned),
+        audience: claims::audience(payload).ok()??.into_iter().map(Into::into).collect(),
+    })
+}

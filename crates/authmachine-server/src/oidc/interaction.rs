@@ -1,0 +1,295 @@
+//! Where a person signs in, chooses an account or consents for a client: a server-side state machine (checklist MF5, AZ1). The
+//! address holds an opaque handle that works in one browser; what was asked stays at the server.
+
+use std::sync::Arc;
+
+use authmachine_pages::{Consent, ErrorKind, Login, LoginError, SelectAccount};
+use authmachine_protocol::{ErrorCode, Params, redirect_uri};
+use authmachine_provider::authorize::{Allowance, Step};
+use authmachine_provider::client::Client;
+use authmachine_provider::event::EventKind;
+use authmachine_provider::handle::Presented;
+use authmachine_provider::ids::Kind;
+use authmachine_provider::interaction::{Done, Interaction};
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::HeaderMap;
+use axum::response::Response;
+
+use crate::account::sign_in;
+use crate::app::App;
+use crate::browser::{self, Browser, SignedIn};
+use crate::error::PageError;
+use crate::middleware::page_result;
+use crate::oidc::{self, authorize};
+use crate::request;
+
+/// `GET /interaction/{handle}`: the page for the next step; when nothing is left to ask, the code.
+pub async fn get(State(app): State<App>, Path(handle): Path<String>, headers: HeaderMap) -> Response {
+    let result = async {
+        let scene = Scene::load(&app, &headers, &handle).await?;
+        scene.show(&app, &headers, None, None).await
+    };
+    let result = result.await;
+    page_result(&app, &headers, result)
+}
+
+/// `POST /interaction/{handle}`: what the person did.
+pub async fn post(
+    State(app): State<App>,
+    Path(handle): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
+    let result = async {
+        let form = request::form(&headers, body).await?;
+        let scene = Scene::load(&app, &headers, &handle).await?;
+        if !scene.browser.owns_form(&app, &headers, &handle, form.get("csrf")) {
+            return Err(PageError::new(ErrorKind::Forbidden));
+        }
+        scene.act(&app, &headers, &form).await
+    };
+    let result = result.await;
+    page_result(&app, &headers, result)
+}
+
+/// Everything that the next step depends on.
+struct Scene {
+    handle: String,
+    presented: Presented,
+    browser: Browser,
+    interaction: Interaction,
+    client: Client,
+    session: Option<SignedIn>,
+    step: Step,
+}
+
+impl Scene {
+    async fn load(app: &App, headers: &HeaderMap, handle: &str) -> Result<Self, PageError> {
+        let expired = PageError::new(ErrorKind::InteractionExpired);
+        let browser = Browser::read(app, headers);
+        let presented = Presented::parse(Kind::Interaction, handle).ok_or(expired)?;
+        let browser_sha256 = browser.sha256();
+        let (interaction, client) = app
+            .store
+            .read(move |reads| match reads.find_interaction(&presented, &browser_sha256)? {
+                Some(interaction) => {
+                    let client = reads.find_client(interaction.request.client_id)?;
+                    Ok(Some(interaction).zip(client))
+                }
+                None => Ok(None),
+            })
+            .await?
+            .ok_or(expired)?;
+        // Status is asked at each step (checklist G5): what the client may do now, not when it asked.
+        if interaction.expires_at <= app.now()
+            || client.disabled
+            || !client.has_redirect_uri(&interaction.request.redirect_uri)
+        {
+            return Err(expired);
+        }
+        let session = browser::session(app, &browser).await?;
+        let step =
+            authorize::step(app, &interaction.request, &client, session.as_ref(), &interaction.done).await?;
+        Ok(Self { handle: handle.to_owned(), presented, browser, interaction, client, session, step })
+    }
+
+    /// The page for the step, or the end.
+    async fn show(
+        self,
+        app: &App,
+        headers: &HeaderMap,
+        error: Option<LoginError>,
+        username: Option<&str>,
+    ) -> Result<Response, PageError> {
+        let chrome =
+            browser::chrome(app, browser::lang(headers, self.interaction.request.ui_locales.as_deref()));
+        let action = format!("{}/{}", oidc::INTERACTION, self.handle);
+        let csrf = self.browser.form_token(app, &self.handle);
+        let html = match &self.step {
+            Step::SignIn => {
+                let login_hint = self.interaction.request.login_hint.as_deref();
+                Login {
+                    action,
+                    csrf,
+                    client_name: Some(self.client.name.clone()),
+                    username: username.or(login_hint).unwrap_or_default().to_owned(),
+                    error,
+                    may_cancel: true,
+                }
+                .render(&chrome)
+            }
+            Step::ChooseAccount => SelectAccount {
+                action,
+                csrf,
+                username: self.username().to_owned(),
+                client_name: self.client.name.clone(),
+            }
+            .render(&chrome),
+            Step::Consent(allowance) => self.consent_page(action, csrf, allowance).render(&chrome),
+            Step::Issue(_) | Step::Refuse(_) => return self.finish(app).await,
+        };
+        Ok(sign_in::with_login_status(browser::interaction_html(html), error))
+    }
+
+    fn username(&self) -> &str {
+        self.session.as_ref().map_or("", |signed_in| signed_in.user.username.as_str())
+    }
+
+    fn consent_page(&self, action: String, csrf: String, allowance: &Allowance) -> Consent {
+        let uri = &self.interaction.request.redirect_uri;
+        Consent {
+            action,
+            csrf,
+            client_name: self.client.name.clone(),
+            username: self.username().to_owned(),
+            scopes: allowance.consent_scopes.iter().map(str::to_owned).collect(),
+            permission_objects: allowance.objects.clone(),
+            redirect_host: redirect_uri::origin(uri).unwrap_or_else(|| uri.clone()),
+        }
+    }
+
+    /// Does what the form says, if it is what the step asks for; another form (a page from before) shows the step again.
+    async fn act(self, app: &App, headers: &HeaderMap, form: &Params) -> Result<Response, PageError> {
+        let decision = form.get("decision");
+        match &self.step {
+            Step::SignIn if form.get("cancel").is_some() => self.refuse(app, EventKind::ConsentRefused).await,
+            Step::SignIn => match form.get("username") {
+                Some(username) => {
+                    self.sign_in(app, headers, username, form.get("password").unwrap_or_default()).await
+                }
+                None => self.show(app, headers, None, None).await,
+            },
+            Step::ChooseAccount if decision == Some("continue") => {
+                let done = Done { account_chosen: true, ..self.interaction.done.clone() };
+                self.proceed(app, done).await
+            }
+            Step::ChooseAccount | Step::Consent(_) if decision == Some("switch") => {
+                self.proceed(app, Done { other_account: true, ..Done::default() }).await
+            }
+            Step::Consent(allowance) if decision == Some("yes") => {
+                let allowance = allowance.clone();
+                self.consent(app, allowance).await
+            }
+            Step::Consent(_) if decision == Some("no") => self.refuse(app, EventKind::ConsentRefused).await,
+            _ => self.show(app, headers, None, None).await,
+        }
+    }
+
+    async fn sign_in(
+        self,
+        app: &App,
+        headers: &HeaderMap,
+        username: &str,
+        password: &str,
+    ) -> Result<Response, PageError> {
+        match sign_in::prove(app, headers, &self.browser, username, password).await? {
+            Err(error) => self.show(app, headers, Some(error), Some(username)).await,
+            Ok(proved) => {
+                let done =
+                    Done { signed_in: Some(proved.session_id()), account_chosen: true, ..Done::default() };
+                let proved = Arc::new(proved);
+                let (saved, id) = (proved.clone(), self.interaction.id);
+                app.store
+                    .write(app.write_deadline(), move |tx| {
+                        saved.save(tx)?;
+                        tx.update_interaction(id, &done)
+                    })
+                    .await?;
+                Ok(proved.keep(app, self.again()))
+            }
+        }
+    }
+
+    async fn proceed(self, app: &App, done: Done) -> Result<Response, PageError> {
+        let id = self.interaction.id;
+        app.store.write(app.write_deadline(), move |tx| tx.update_interaction(id, &done)).await?;
+        Ok(self.again())
+    }
+
+    async fn consent(self, app: &App, allowance: Allowance) -> Result<Response, PageError> {
+        let signed_in = self.session.as_ref().ok_or(ErrorKind::InteractionExpired)?;
+        let (user, client, now) = (signed_in.user.id, self.client.id, app.now());
+        let done = Done { consented: true, ..self.interaction.done.clone() };
+        let id = self.interaction.id;
+        let mut event = app.event(EventKind::ConsentGiven, signed_in.user.sub.clone());
+        event.user = Some(signed_in.user.sub.clone());
+        event.client = Some(self.client.client_id.clone());
+        event.detail.insert("scope".to_owned(), allowance.consent_scopes.to_string().into());
+        app.store
+            .write(app.write_deadline(), move |tx| {
+                tx.upsert_consent(user, client, &allowance.consent_scopes, &allowance.objects, now)?;
+                tx.update_interaction(id, &done)?;
+                tx.insert_event(&event)
+            })
+            .await?;
+        Ok(self.again())
+    }
+
+    /// Ends the interaction with `access_denied`.
+    async fn refuse(self, app: &App, kind: EventKind) -> Result<Response, PageError> {
+        let actor = self.session.as_ref().map_or("anonymous", |signed_in| signed_in.user.sub.as_str());
+        let mut event = app.event(kind, actor);
+        event.client = Some(self.client.client_id.clone());
+        let (presented, browser, now) = (self.presented, self.browser.sha256(), app.now());
+        let taken = app
+            .store
+            .write(app.write_deadline(), move |tx| {
+                let taken = tx.take_interaction(&presented, &browser, now)?;
+                if taken.is_some() {
+                    tx.insert_event(&event)?;
+                }
+                Ok(taken)
+            })
+            .await?
+            .ok_or(ErrorKind::InteractionExpired)?;
+        Ok(authorize::refuse_request(app, &taken.request, ErrorCode::AccessDenied))
+    }
+
+    /// Ends the interaction, once: with a code, or with the error that the step says.
+    async fn finish(self, app: &App) -> Result<Response, PageError> {
+        let (presented, browser, now) = (self.presented, self.browser.sha256(), app.now());
+        let expired = PageError::new(ErrorKind::InteractionExpired);
+        match self.step {
+            Step::Issue(allowance) => {
+                let signed_in = self.session.ok_or(expired)?;
+                let issued = authorize::Issue::prepare(
+                    app,
+                    self.interaction.request,
+                    &self.client,
+                    &signed_in,
+                    allowance,
+                );
+                let location = issued.location(app);
+                let taken = app
+                    .store
+                    .write(app.write_deadline(), move |tx| {
+                        let taken = tx.take_interaction(&presented, &browser, now)?.is_some();
+                        if taken {
+                            issued.save(tx)?;
+                        }
+                        Ok(taken)
+                    })
+                    .await?;
+                if !taken {
+                    return Err(expired);
+                }
+                app.metrics.code_issued();
+                Ok(browser::see_other(&location))
+            }
+            Step::Refuse(error) => {
+                let taken = app
+                    .store
+                    .write(app.write_deadline(), move |tx| tx.take_interaction(&presented, &browser, now))
+                    .await?;
+                taken.map(|taken| authorize::refuse_request(app, &taken.request, error)).ok_or(expired)
+            }
+            Step::SignIn | Step::ChooseAccount | Step::Consent(_) => Err(expired),
+        }
+    }
+
+    /// The next step is a page of its own, so that reload and back show it again.
+    fn again(&self) -> Response {
+        browser::see_other(&format!("{}/{}", oidc::INTERACTION, self.handle))
+    }
+}

@@ -1,0 +1,129 @@
+//! Userinfo (OIDC Core §5.3): what the access token's client may know of the person now. Permissions are evaluated at each call, so
+//! that revoking one needs no new sign-in.
+
+use authmachine_permissions::PermissionMap;
+use authmachine_protocol::claims_request::AUTHMACHINE_PERMISSIONS;
+use authmachine_protocol::{Params, Timestamp, scope};
+use authmachine_provider::grant::{GrantFacts, Live};
+use authmachine_provider::handle::Presented;
+use authmachine_provider::ids::Kind;
+use authmachine_provider::user_claims;
+use authmachine_store::{Reads, StoreError};
+use axum::body::Body;
+use axum::extract::{RawQuery, State};
+use axum::http::{HeaderMap, header};
+use axum::response::{IntoResponse as _, Response};
+use serde_json::{Map, Value};
+
+use crate::app::App;
+use crate::error::{OAuthError, json};
+use crate::{cors, request};
+
+const INSUFFICIENT_SCOPE: &str = r#"Bearer error="insufficient_scope", error_description="The access token does not have the scope for this.", scope="openid""#;
+
+/// `GET /oidc/userinfo`.
+pub async fn get(State(app): State<App>, RawQuery(query): RawQuery, headers: HeaderMap) -> Response {
+    let answered = answer(&app, query.as_deref(), &headers, None).await;
+    cors::clients(&app, &headers, answered.into_response())
+}
+
+/// `POST /oidc/userinfo`: the token in the header, or in a form. Any other body says nothing.
+pub async fn post(
+    State(app): State<App>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
+    let answered = async {
+        let form = match is_form(&headers) {
+            true => Some(request::form(&headers, body).await?),
+            false => None,
+        };
+        answer(&app, query.as_deref(), &headers, form.as_ref()).await
+    };
+    let answered = answered.await;
+    cors::clients(&app, &headers, answered.into_response())
+}
+
+fn is_form(headers: &HeaderMap) -> bool {
+    let essence = |value: &str| value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|value| essence(value) == "application/x-www-form-urlencoded")
+}
+
+async fn answer(
+    app: &App,
+    query: Option<&str>,
+    headers: &HeaderMap,
+    form: Option<&Params>,
+) -> Result<Response, OAuthError> {
+    if let Some(query) = query {
+        refuse_token_in_query(query)?;
+    }
+    let token = request::bearer(headers, form)?;
+    let presented = Presented::parse(Kind::AccessToken, token).ok_or_else(OAuthError::invalid_token)?;
+    let now = app.now();
+    let found = app.store.read(move |reads| load(reads, &presented, now)).await?;
+    let Loaded { facts, live, permissions } = found.ok_or_else(OAuthError::invalid_token)?;
+    let (Some(user), Some(client), true) = (facts.user, facts.client, live.scopes.contains(scope::OPENID))
+    else {
+        return Err(OAuthError::insufficient_scope(INSUFFICIENT_SCOPE));
+    };
+    let mut claims: Map<String, Value> =
+        user_claims::userinfo(&user, &user.sub, &live.scopes, &live, client.first_party, &facts.grant.claims);
+    if let Some(permissions) = permissions {
+        let map = serde_json::to_value(&permissions).expect("a map of strings is JSON");
+        claims.insert(AUTHMACHINE_PERMISSIONS.to_owned(), map);
+    }
+    Ok(json(&claims))
+}
+
+/// RFC 6750 §2.3 is not for us: addresses are logged and kept (checklist TK3).
+fn refuse_token_in_query(query: &str) -> Result<(), OAuthError> {
+    let refused = |description: &str| OAuthError {
+        challenge: Some(r#"Bearer error="invalid_request""#),
+        ..OAuthError::invalid_request(description)
+    };
+    let params =
+        Params::parse_keeping_repeated(query.as_bytes()).map_err(|_| refused("The query is malformed."))?;
+    match params.iter().any(|(name, _)| name == "access_token") {
+        true => Err(refused("The access token must not stand in the query.")),
+        false => Ok(()),
+    }
+}
+
+/// A live access token with all that its answer needs.
+struct Loaded {
+    facts: GrantFacts,
+    live: Live,
+    permissions: Option<PermissionMap>,
+}
+
+fn load(reads: &mut Reads, presented: &Presented, now: Timestamp) -> Result<Option<Loaded>, StoreError> {
+    let Some((token, facts)) = reads.find_access_token(presented)? else { return Ok(None) };
+    let Some(live) = token.live(&facts, now) else { return Ok(None) };
+    let permissions = match (&facts.user, &facts.grant.claims.userinfo_permissions) {
+        (Some(user), Some(asked)) => {
+            let sees = |code: &str| sees(&facts, code);
+            let seen: Vec<String> = asked.iter().filter(|code| sees(code)).cloned().collect();
+            let held = match seen.is_empty() {
+                true => Vec::new(),
+                false => reads.held_permissions(user.id, Some(&seen), now)?,
+            };
+            Some(authmachine_permissions::evaluate(asked.iter().map(String::as_str), &held, sees))
+        }
+        _ => None,
+    };
+    Ok(Some(Loaded { facts, live, permissions }))
+}
+
+/// Whether the client may see the object `code`: its own scope of objects, and unless it is first-party the person's consent.
+fn sees(facts: &GrantFacts, code: &str) -> bool {
+    facts.client.as_ref().is_some_and(|client| {
+        let consented =
+            facts.consent.as_ref().is_some_and(|consent| consent.objects.iter().any(|c| c == code));
+        client.objects.sees(code) && (client.first_party || consented)
+    })
+}

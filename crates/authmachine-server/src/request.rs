@@ -1,0 +1,215 @@
+//! Reading requests strictly: forms, bearer tokens, client credentials.
+
+use std::time::Duration;
+
+use authmachine_protocol::{ErrorCode, Params};
+use authmachine_provider::client::{self, Client, ClientAuthError, Credentials};
+use authmachine_provider::event::EventKind;
+use authmachine_provider::throttle;
+use axum::body::Body;
+use axum::http::{HeaderMap, StatusCode, header};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+
+use crate::app::App;
+use crate::error::OAuthError;
+use crate::middleware::current_address;
+
+/// The most bytes of a form.
+pub const MAX_FORM_BYTES: usize = 64 * 1024;
+/// How long a body may take to arrive.
+const BODY_DEADLINE: Duration = Duration::from_secs(30);
+/// Failures of one client from one source that cost nothing.
+const FREE_CLIENT_FAILURES: i64 = 20;
+/// Failures from one source, over all clients, that cost nothing.
+const FREE_SOURCE_FAILURES: i64 = 100;
+
+/// Why a form cannot be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FormRefusal {
+    /// 413.
+    TooLarge,
+    /// 415: not `application/x-www-form-urlencoded`.
+    ContentType,
+    /// 408: it did not arrive in time.
+    Slow,
+    /// 400: malformed, repeated, not UTF-8.
+    Malformed(&'static str),
+}
+
+/// Reads a form's body with its size, time and content type checked.
+///
+/// # Errors
+/// [`FormRefusal`].
+pub async fn form_bytes(headers: &HeaderMap, body: Body) -> Result<Vec<u8>, FormRefusal> {
+    let mut types = headers.get_all(header::CONTENT_TYPE).iter();
+    let is_form = types.next().and_then(|value| value.to_str().ok()).is_some_and(|value| {
+        let essence = value.split(';').next().unwrap_or_default().trim();
+        essence.eq_ignore_ascii_case("application/x-www-form-urlencoded")
+    });
+    if !is_form || types.next().is_some() {
+        return Err(FormRefusal::ContentType);
+    }
+    match tokio::time::timeout(BODY_DEADLINE, Limited::new(body, MAX_FORM_BYTES).collect()).await {
+        Err(_) => Err(FormRefusal::Slow),
+        Ok(Ok(collected)) => Ok(collected.to_bytes().into()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(FormRefusal::TooLarge),
+        Ok(Err(_)) => Err(FormRefusal::Malformed("The body ended early.")),
+    }
+}
+
+/// Reads a posted form; a repeated parameter is an error.
+///
+/// # Errors
+/// [`FormRefusal`].
+pub async fn form(headers: &HeaderMap, body: Body) -> Result<Params, FormRefusal> {
+    parse(&form_bytes(headers, body).await?)
+}
+
+/// Reads parameters; a repeated one is an error.
+///
+/// # Errors
+/// [`FormRefusal`].
+pub fn parse(bytes: &[u8]) -> Result<Params, FormRefusal> {
+    use authmachine_protocol::form::FormError;
+    Params::parse(bytes).map_err(|error| {
+        FormRefusal::Malformed(match error {
+            FormError::Percent => "A percent sign is not followed by two hex digits.",
+            FormError::Utf8 => "A parameter is not valid UTF-8 text.",
+            FormError::TooMany => "There are more than 100 parameters.",
+            FormError::Repeated => "A parameter is repeated.",
+        })
+    })
+}
+
+impl From<FormRefusal> for OAuthError {
+    fn from(refusal: FormRefusal) -> Self {
+        let (status, description) = match refusal {
+            FormRefusal::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "The body is larger than 64 KiB."),
+            FormRefusal::ContentType => {
+                (StatusCode::UNSUPPORTED_MEDIA_TYPE, "The body must be application/x-www-form-urlencoded.")
+            }
+            FormRefusal::Slow => (StatusCode::REQUEST_TIMEOUT, "The body did not arrive in time."),
+            FormRefusal::Malformed(why) => (StatusCode::BAD_REQUEST, why),
+        };
+        Self { status, ..Self::invalid_request(description) }
+    }
+}
+
+impl From<FormRefusal> for crate::error::PageError {
+    fn from(refusal: FormRefusal) -> Self {
+        use authmachine_pages::ErrorKind;
+        Self::new(match refusal {
+            FormRefusal::TooLarge => ErrorKind::PayloadTooLarge,
+            FormRefusal::ContentType | FormRefusal::Slow | FormRefusal::Malformed(_) => ErrorKind::BadRequest,
+        })
+    }
+}
+
+/// The access token of a request (RFC 6750 §2): in the header, or as `access_token` in the form; never in the query, never twice.
+///
+/// # Errors
+/// `invalid_request` for two, `invalid_token` for none.
+pub fn bearer<'a>(headers: &'a HeaderMap, form: Option<&'a Params>) -> Result<&'a str, OAuthError> {
+    let from_header = match authorization(headers)? {
+        None => None,
+        Some(value) => match value.split_once(' ') {
+            Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Some(token.trim_matches(' ')),
+            _ => return Err(missing_token()),
+        },
+    };
+    match (from_header, form.and_then(|form| form.get("access_token"))) {
+        (Some(_), Some(_)) => Err(OAuthError {
+            challenge: Some(r#"Bearer error="invalid_request""#),
+            ..OAuthError::invalid_request("The access token is there twice.")
+        }),
+        (Some(token), None) | (None, Some(token)) => Ok(token),
+        (None, None) => Err(missing_token()),
+    }
+}
+
+/// No token at all: a bare challenge (RFC 6750 §3.1).
+fn missing_token() -> OAuthError {
+    OAuthError {
+        status: StatusCode::UNAUTHORIZED,
+        challenge: Some(r#"Bearer realm="authmachine""#),
+        ..OAuthError::new(ErrorCode::InvalidToken, "An access token is needed.")
+    }
+}
+
+/// The one `Authorization` header.
+///
+/// # Errors
+/// `invalid_request` when there are several, or it is not text.
+pub fn authorization(headers: &HeaderMap) -> Result<Option<&str>, OAuthError> {
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    match (values.next(), values.next()) {
+        (None, _) => Ok(None),
+        (Some(value), None) => match value.to_str() {
+            Ok(text) => Ok(Some(text)),
+            Err(_) => Err(OAuthError::invalid_request("The Authorization header is not text.")),
+        },
+        (Some(_), Some(_)) => Err(OAuthError::invalid_request("There are several Authorization headers.")),
+    }
+}
+
+/// Authenticates the client of a request (RFC 6749 §2.3): confidential ones by their secret, public ones by nothing.
+///
+/// # Errors
+/// `invalid_client`, `invalid_request`, or 429 after too many failures.
+pub async fn authenticate_client(
+    app: &App,
+    headers: &HeaderMap,
+    form: &Params,
+) -> Result<Client, OAuthError> {
+    let authorization = authorization(headers)?;
+    let used_basic = authorization.is_some();
+    let credentials = Credentials::read(authorization, form.get("client_id"), form.get("client_secret"))
+        .map_err(|error| OAuthError::client(error, used_basic))?;
+
+    let now = app.now();
+    let source = current_address().unwrap_or_default();
+    let of_client = app.secrets.throttle("client", &format!("{}\0{source}", credentials.client_id));
+    let client_id = credentials.client_id.clone();
+    let (client, tries) = app
+        .store
+        .read(move |reads| {
+            Ok((reads.find_client_by_client_id(&client_id)?, reads.find_throttle(&of_client)?))
+        })
+        .await?;
+    throttle::check(&tries, FREE_CLIENT_FAILURES, now).map_err(OAuthError::throttled)?;
+
+    let hmac = app.secrets.client_secret(credentials.secret.as_deref().unwrap_or_default());
+    let presented = credentials.secret.as_ref().map(|_| &hmac);
+    let refused = match (client::authenticate(client.as_ref(), &credentials, presented), client) {
+        (Ok(()), Some(client)) => {
+            if tries.failures > 0 {
+                app.store.write_later(move |tx| tx.clear_throttle(&of_client));
+            }
+            return Ok(client);
+        }
+        (refused, client) => (refused.err().unwrap_or(ClientAuthError::Failed), client),
+    };
+
+    let (error, client) = refused;
+    let is_known = client.is_some();
+    let of_source = app.secrets.throttle("clients of", &source);
+    let mut event = app.event(EventKind::ClientRefused, "anonymous");
+    event.client = client.map(|client| client.client_id);
+    let verdict = app
+        .store
+        .write(app.write_deadline(), move |tx| {
+            let verdict = throttle::check(&tx.find_throttle(&of_source)?, FREE_SOURCE_FAILURES, now);
+            // Names without end, which nobody has, fill no table: they stop counting when their source has had enough.
+            if is_known || verdict.is_ok() {
+                tx.count_try(&of_client, now)?;
+            }
+            if verdict.is_ok() {
+                tx.count_try(&of_source, now)?;
+                tx.insert_event(&event)?;
+            }
+            Ok(verdict)
+        })
+        .await?;
+    verdict.map_err(OAuthError::throttled)?;
+    Err(OAuthError::client(error, used_basic))
+}

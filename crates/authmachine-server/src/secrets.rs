@@ -1,0 +1,58 @@
+//! Keys derived from the master key, each for one purpose (checklist G7, LG5).
+
+use authmachine_jose::{Sealer, derive_key, hmac_sha256};
+use zeroize::Zeroizing;
+
+/// The keys that protect what is stored and what goes through browsers.
+pub struct Secrets {
+    client_secrets: Zeroizing<[u8; 32]>,
+    throttles: Zeroizing<[u8; 32]>,
+    forms: Zeroizing<[u8; 32]>,
+    answers: Sealer,
+    signing_keys: Sealer,
+}
+
+impl std::fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secrets(***)")
+    }
+}
+
+impl Secrets {
+    /// Derives them from the installation's master key.
+    pub fn derive(master_key: &[u8; 32]) -> Self {
+        Self {
+            client_secrets: derive_key(master_key, "client secrets"),
+            throttles: derive_key(master_key, "throttles"),
+            forms: derive_key(master_key, "forms"),
+            answers: Sealer::new(master_key, "refresh answers"),
+            signing_keys: Sealer::new(master_key, "signing keys"),
+        }
+    }
+
+    /// What a client's row keeps of its secret.
+    pub fn client_secret(&self, secret: &str) -> [u8; 32] {
+        hmac_sha256(&*self.client_secrets, secret.as_bytes())
+    }
+
+    /// Under what the tries on `name` at a `door` are counted: unknown names have a count too, and the store holds no names.
+    pub fn throttle(&self, door: &str, name: &str) -> [u8; 32] {
+        hmac_sha256(&*self.throttles, format!("{door}\0{name}").as_bytes())
+    }
+
+    /// The anti-forgery token of a form for the browser with this cookie.
+    pub fn form_token(&self, browser: &str, form: &str) -> String {
+        let mac = hmac_sha256(&*self.forms, format!("{form}\0{browser}").as_bytes());
+        mac[..16].iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// Seals and opens private signing keys, bound to their `kid`.
+    pub fn signing_keys(&self) -> &Sealer {
+        &self.signing_keys
+    }
+
+    /// Seals and opens the last answer to a refresh token, bound to its family.
+    pub fn answers(&self) -> &Sealer {
+        &self.answers
+    }
+}

@@ -1,0 +1,147 @@
+//! What an installation is configured to do, checked: the value that `authmachine-cli` makes from file, environment and flags.
+
+use std::net::IpAddr;
+
+use authmachine_pages::Brand;
+use authmachine_protocol::redirect_uri;
+use authmachine_provider::client::PkceRule;
+use authmachine_provider::lives::Lives;
+use url::Url;
+
+/// The settings of a running provider.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The issuer.
+    pub issuer: Issuer,
+    /// How long things live.
+    pub lives: Lives,
+    /// `pkce.required`.
+    pub pkce: PkceRule,
+    /// Name and colour on the pages.
+    pub brand: Brand,
+    /// Proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpAddr>,
+    /// The fewest characters of a new password.
+    pub min_password_characters: usize,
+}
+
+impl Settings {
+    /// The defaults for `issuer`.
+    pub fn new(issuer: Issuer) -> Self {
+        Self {
+            issuer,
+            lives: Lives::default(),
+            pkce: PkceRule::Auto,
+            brand: Brand::default(),
+            trusted_proxies: Vec::new(),
+            min_password_characters: authmachine_provider::password::MIN_CHARACTERS,
+        }
+    }
+}
+
+/// The issuer: where everything absolute comes from, never a request's headers (checklist HO1).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Issuer {
+    url: String,
+    is_https: bool,
+    cookie_suffix: String,
+}
+
+/// Why an issuer cannot be one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum IssuerError {
+    /// Not an absolute http or https URL, or with user, query or fragment.
+    #[error("it is not a plain URL such as https://id.example.com")]
+    NotAUrl,
+    /// A path behind the host.
+    #[error("it has a path; an issuer is a host of its own, such as https://id.example.com")]
+    HasPath,
+    /// http beyond loopback.
+    #[error("plain http is only for loopback; give the https address that browsers use")]
+    PlainHttp,
+}
+
+impl Issuer {
+    /// Checks an issuer (OIDC Core §16.15, checklist G9). One trailing slash is dropped, so that clients that drop it agree.
+    ///
+    /// # Errors
+    /// [`IssuerError`].
+    pub fn parse(text: &str) -> Result<Self, IssuerError> {
+        let text = text.strip_suffix('/').unwrap_or(text);
+        let url = Url::parse(text).map_err(|_| IssuerError::NotAUrl)?;
+        if !matches!(url.scheme(), "http" | "https")
+            || !url.username().is_empty()
+            || url.query().is_some()
+            || url.fragment().is_some()
+        {
+            return Err(IssuerError::NotAUrl);
+        }
+        if url.path() != "/" || text.matches('/').count() != 2 {
+            return Err(IssuerError::HasPath);
+        }
+        // What we say must be what browsers and clients write: no capitals, no default port.
+        if url.origin().ascii_serialization() != text {
+            return Err(IssuerError::NotAUrl);
+        }
+        let is_https = url.scheme() == "https";
+        if !is_https && !url.host().is_some_and(|host| redirect_uri::is_loopback(&host)) {
+            return Err(IssuerError::PlainHttp);
+        }
+        let digest = authmachine_jose::sha256(text.as_bytes());
+        let cookie_suffix = digest[..4].iter().map(|byte| format!("{byte:02x}")).collect();
+        Ok(Self { url: text.to_owned(), is_https, cookie_suffix })
+    }
+
+    /// `iss`, without a trailing slash. It is also the provider's origin.
+    pub fn as_str(&self) -> &str {
+        &self.url
+    }
+
+    /// The absolute URL of one of our paths, which starts with a slash.
+    pub fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.url)
+    }
+
+    /// Whether browsers come by https.
+    pub fn is_https(&self) -> bool {
+        self.is_https
+    }
+
+    /// Tells the cookies of issuers on one host apart, since ports share cookies.
+    pub(crate) fn cookie_suffix(&self) -> &str {
+        &self.cookie_suffix
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn g9_an_issuer_is_https_or_loopback() {
+        for good in [
+            "https://id.example.com",
+            "https://id.example.com/",
+            "http://localhost:8000/",
+            "http://127.0.0.1:1",
+            "http://[::1]:8000",
+        ] {
+            assert!(Issuer::parse(good).is_ok(), "{good}");
+        }
+        assert_eq!(Issuer::parse("http://localhost:8000/").expect("legal").as_str(), "http://localhost:8000");
+        for (bad, why) in [
+            ("http://id.example.com", IssuerError::PlainHttp),
+            ("https://id.example.com/auth", IssuerError::HasPath),
+            ("https://id.example.com//", IssuerError::HasPath),
+            ("https://ID.example.com", IssuerError::NotAUrl),
+            ("https://id.example.com:443", IssuerError::NotAUrl),
+            ("https://u@id.example.com", IssuerError::NotAUrl),
+            ("https://id.example.com?x", IssuerError::NotAUrl),
+            ("ftp://id.example.com", IssuerError::NotAUrl),
+            ("id.example.com", IssuerError::NotAUrl),
+            ("", IssuerError::NotAUrl),
+        ] {
+            assert_eq!(Issuer::parse(bad), Err(why), "{bad}");
+        }
+    }
+}
