@@ -29,6 +29,15 @@ pub(crate) fn run(workspace: &Workspace, steps: &mut Steps) {
             "warnings",
         ]))
     });
+    steps.run("client without axum", || {
+        workspace.run(&mut cargo([
+            "check",
+            "--package",
+            "authmachine-client",
+            "--no-default-features",
+            "--locked",
+        ]))
+    });
     steps.run("docs", || {
         workspace.run(
             cargo(["doc", "--workspace", "--no-deps", "--locked", "--quiet"])

@@ -1,4 +1,4 @@
-//! Files that the program itself writes, so that they cannot disagree with it.
+//! Files that the program itself writes, and code that documents quote, so that neither can disagree with it.
 
 use std::fs;
 use std::process::Command;
@@ -18,6 +18,9 @@ const GENERATED: &[Generated] = &[
     Generated { file: "docs/authmachine.sample.toml", command: &["config", "sample"] },
     Generated { file: "docs/cli.md", command: &["help-all"] },
 ];
+
+/// The README's program, and the example that is compiled and run as a test.
+const QUOTED: (&str, &str) = ("README.md", "crates/authmachine-client/examples/twelve_lines.rs");
 
 /// Builds the workspace's binaries with the features that the tests build them with, so that nothing is built twice.
 pub(crate) fn build(workspace: &Workspace) -> Result<()> {
@@ -48,6 +51,14 @@ pub(crate) fn check(workspace: &Workspace) -> Result<()> {
     }
     if !stale.is_empty() {
         bail!("out of date: {}; run `cargo xtask gen` and commit", stale.join(", "));
+    }
+    let (document, example) = QUOTED;
+    let read =
+        |file| fs::read_to_string(workspace.root.join(file)).with_context(|| format!("cannot read {file}"));
+    let (text, program) = (read(document)?, read(example)?);
+    let program: Vec<&str> = program.lines().filter(|line| !line.starts_with("//!")).collect();
+    if !text.contains(program.join("\n").trim()) {
+        bail!("{document} does not show the program of {example}, word for word");
     }
     Ok(())
 }

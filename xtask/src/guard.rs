@@ -1,6 +1,7 @@
-//! What must not get into the repository by accident: one machine's paths, and the hosts it downloads from.
+//! What must not get into the repository by accident: one machine's paths, the hosts it downloads from, and links to nowhere.
 
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Result, bail};
@@ -35,6 +36,11 @@ pub(crate) fn check(workspace: &Workspace) -> Result<()> {
                 .enumerate()
                 .filter_map(|(at, line)| Some(format!("{file}:{}: {}", at + 1, complaint(file, line)?))),
         );
+        let folder = Path::new(file).parent().unwrap_or(Path::new(""));
+        let dead = |link: &&str| file.ends_with(".md") && !workspace.root.join(folder).join(link).exists();
+        found.extend(text.lines().enumerate().flat_map(|(at, line)| {
+            links(line).filter(dead).map(move |link| format!("{file}:{}: a link to nowhere, {link}", at + 1))
+        }));
     }
     if !found.is_empty() {
         bail!("{}", found.join("\n"));
@@ -57,6 +63,14 @@ fn complaint(file: &str, line: &str) -> Option<String> {
         _ => false,
     };
     names_a_source.then(|| "a download source".to_owned())
+}
+
+/// The files that a line of Markdown links to.
+fn links(line: &str) -> impl Iterator<Item = &str> {
+    line.split("](")
+        .skip(1)
+        .filter_map(|rest| rest.split([')', '#']).next())
+        .filter(|link| !link.is_empty() && !link.contains(':'))
 }
 
 /// Whether `line` has `path` at the start of an absolute path, not inside a longer one or a URL.
@@ -84,6 +98,12 @@ mod tests {
         for (file, line) in &refused {
             assert!(complaint(file, line).is_some(), "{file}: {line}");
         }
+    }
+
+    #[test]
+    fn links_to_files_are_found() {
+        let line = "see [a](../a.md#top), [b](https://example.com/b.md), [c](#c) and [d](d/)";
+        assert_eq!(links(line).collect::<Vec<_>>(), ["../a.md", "d/"]);
     }
 
     #[test]

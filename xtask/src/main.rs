@@ -64,9 +64,9 @@ fn main() -> Result<ExitCode> {
             if check { generated::check(&workspace)? } else { generated::write(&workspace)? }
         }
         Task::Bench { args } => {
-            workspace.run(&mut cargo(["build", "--release", "--package", "authmachine-cli"]))?;
+            workspace.run(&mut cargo(["build", "--release", "--locked", "--package", "authmachine-cli"]))?;
             workspace.run(
-                cargo(["run", "--release", "--package", "authmachine-benches", "--"])
+                cargo(["run", "--release", "--locked", "--package", "authmachine-benches", "--"])
                     .args(args)
                     .env("AUTHMACHINE_TEST_BIN", workspace.binary("release")),
             )?;
