@@ -42,3 +42,42 @@ pub fn expires_at(facts: &GrantFacts, live: &Live, lives: &Lives, now: Timestamp
         _ => end,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{NOW, facts, online_facts, scopes};
+
+    #[test]
+    fn an_access_token_ends_by_its_own_clock_and_has_no_more_than_the_grant() {
+        let token = AccessToken {
+            id: 1,
+            scopes: scopes("openid email"),
+            created_at: NOW,
+            expires_at: NOW.plus_seconds(10),
+            revoked_at: None,
+        };
+        assert_eq!(token.live(&facts(), NOW).map(|live| live.scopes), Some(scopes("openid")));
+        assert!(token.live(&facts(), NOW.plus_ms(9_999)).is_some());
+        assert_eq!(token.live(&facts(), NOW.plus_ms(10_000)), None);
+        let revoked = AccessToken { revoked_at: Some(NOW), ..token };
+        assert_eq!(revoked.live(&facts(), NOW), None);
+    }
+
+    #[test]
+    fn an_access_token_outlives_the_session_only_when_offline() {
+        let lives = Lives::default();
+        let end = |mut facts: GrantFacts, first_party: bool, session_s: i64| {
+            facts.client.as_mut().expect("it has one").first_party = first_party;
+            facts.session.as_mut().expect("it has one").expires_at = NOW.plus_seconds(session_s);
+            let live = facts.live(Use::RefreshToken, NOW).expect("alive");
+            expires_at(&facts, &live, &lives, NOW).seconds_since(NOW)
+        };
+        assert_eq!(end(online_facts(), false, 40_000), 3_600);
+        assert_eq!(end(online_facts(), false, 100), 100);
+        assert_eq!(end(online_facts(), true, 40_000), 40_000);
+        assert_eq!(end(online_facts(), true, 50_000), 43_200);
+        assert_eq!(end(facts(), false, 100), 3_600);
+        assert_eq!(end(facts(), false, -100), 3_600);
+    }
+}

@@ -90,3 +90,51 @@ pub fn redeem(
     pkce::verify(code.code_challenge.as_deref(), request.code_verifier.as_deref())?;
     Ok(live)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{NOW, facts, shop};
+
+    // RFC 7636 appendix B.
+    const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+    const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
+
+    #[test]
+    fn az10_a_code_is_bound_to_time_client_uri_and_challenge() {
+        let code = AuthorizationCode {
+            id: 1,
+            redirect_uri: "https://shop.example/cb".to_owned(),
+            code_challenge: Some(CHALLENGE.to_owned()),
+            expires_at: NOW.plus_seconds(60),
+        };
+        let request = |uri: Option<&str>, verifier: Option<&str>| CodeRequest {
+            redirect_uri: uri.map(str::to_owned),
+            code_verifier: verifier.map(str::to_owned),
+        };
+        let right = request(Some("https://shop.example/cb"), Some(VERIFIER));
+        let redeem = |code: &AuthorizationCode, facts: &GrantFacts, request: &CodeRequest, now: Timestamp| {
+            redeem(code, facts, request, &shop(), now).err()
+        };
+        assert_eq!(redeem(&code, &facts(), &right, NOW.plus_ms(59_999)), None);
+        assert_eq!(redeem(&code, &facts(), &right, NOW.plus_ms(60_000)), Some(CodeError::Expired));
+
+        for uri in [None, Some("https://shop.example/cb/"), Some("https://shop.example/CB")] {
+            let wrong = request(uri, Some(VERIFIER));
+            assert_eq!(redeem(&code, &facts(), &wrong, NOW), Some(CodeError::RedirectUriMismatch));
+        }
+        for verifier in [None, Some(CHALLENGE), Some("short")] {
+            let wrong = request(Some("https://shop.example/cb"), verifier);
+            assert!(matches!(redeem(&code, &facts(), &wrong, NOW), Some(CodeError::Pkce(_))), "{verifier:?}");
+        }
+        // A verifier where nobody sent a challenge: somebody took it off on the way (checklist PK3).
+        let bare = AuthorizationCode { code_challenge: None, ..code.clone() };
+        assert!(matches!(redeem(&bare, &facts(), &right, NOW), Some(CodeError::Pkce(_))));
+
+        let mut withdrawn = facts();
+        withdrawn.session.as_mut().expect("it has one").ended_at = Some(NOW);
+        assert_eq!(redeem(&code, &withdrawn, &right, NOW), Some(CodeError::Withdrawn));
+        let other = Client { grant_types: vec![GrantType::RefreshToken], ..shop() };
+        assert_eq!(super::redeem(&code, &facts(), &right, &other, NOW), Err(CodeError::GrantTypeNotAllowed));
+    }
+}

@@ -150,3 +150,88 @@ impl GrantFacts {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{NOW, facts, online_facts, scopes};
+    use crate::user::UserStatus;
+
+    /// Whether code, access token and refresh token are alive after `change`.
+    fn alive(mut facts: GrantFacts, change: impl Fn(&mut GrantFacts)) -> [bool; 3] {
+        change(&mut facts);
+        [Use::Code, Use::AccessToken, Use::RefreshToken].map(|purpose| facts.live(purpose, NOW).is_some())
+    }
+
+    fn session(facts: &mut GrantFacts) -> &mut Session {
+        facts.session.as_mut().expect("it has one")
+    }
+
+    #[test]
+    fn g5_whatever_a_grant_stands_on_takes_it_down() {
+        type Change = fn(&mut GrantFacts);
+        let changes: [(&str, Change); 12] = [
+            ("grant revoked", |f| f.grant.revoked_at = Some(NOW)),
+            ("user locked", |f| f.user.as_mut().expect("it has one").status = UserStatus::Locked),
+            ("user's epoch", |f| f.user.as_mut().expect("it has one").epoch += 1),
+            ("user deleted", |f| f.user = None),
+            ("client disabled", |f| f.client.as_mut().expect("it has one").disabled = true),
+            ("client deleted", |f| f.client = None),
+            ("consent withdrawn", |f| f.consent.as_mut().expect("it has one").version += 1),
+            ("consent gone", |f| f.consent = None),
+            ("openid taken from the client", |f| {
+                f.client.as_mut().expect("it has one").scopes = scopes("profile");
+            }),
+            ("openid taken from the consent", |f| {
+                f.consent.as_mut().expect("it has one").scopes = scopes("profile");
+            }),
+            ("tokens of the session revoked", |f| session(f).tokens_revoked_at = Some(NOW)),
+            ("session's row gone", |f| f.session = None),
+        ];
+        for (what, change) in changes {
+            for facts in [facts(), online_facts()] {
+                assert_eq!(alive(facts, change), [false; 3], "{what}");
+            }
+        }
+        assert_eq!(alive(facts(), |_| {}), [true; 3]);
+        assert_eq!(alive(online_facts(), |_| {}), [true; 3]);
+    }
+
+    #[test]
+    fn rt5_a_plain_logout_ends_codes_and_refresh_tokens_that_are_not_offline() {
+        let ended = |f: &mut GrantFacts| session(f).ended_at = Some(NOW);
+        assert_eq!(alive(online_facts(), ended), [false, true, false]);
+        assert_eq!(alive(facts(), ended), [false, true, true]);
+        let over = |f: &mut GrantFacts| session(f).expires_at = NOW;
+        assert_eq!(alive(online_facts(), over), [false, true, false]);
+        assert_eq!(alive(facts(), over), [false, true, true]);
+        // The idle end stops single sign-on, not tokens.
+        let idle = |f: &mut GrantFacts| session(f).last_seen_at = NOW.plus_seconds(-100_000);
+        assert_eq!(alive(online_facts(), idle), [true; 3]);
+        // Taking offline_access away ties the refresh token to the session again.
+        let taken = |f: &mut GrantFacts| {
+            session(f).ended_at = Some(NOW);
+            f.client.as_mut().expect("it has one").scopes = scopes("openid profile");
+        };
+        assert_eq!(alive(facts(), taken), [false, true, false]);
+    }
+
+    #[test]
+    fn a_scope_taken_away_is_gone_at_the_next_use() {
+        let mut facts = facts();
+        facts.client.as_mut().expect("it has one").scopes = scopes("email openid");
+        let live = facts.live(Use::AccessToken, NOW).expect("openid is left");
+        assert_eq!((live.scopes, live.allowed), (scopes("openid"), scopes("email openid")));
+        assert!(!live.offline);
+        facts.grant.scopes = scopes("profile");
+        assert_eq!(facts.live(Use::AccessToken, NOW), None, "nothing is left");
+    }
+
+    #[test]
+    fn a_client_that_acts_for_itself_needs_no_person_and_no_scope() {
+        let mut facts = facts();
+        facts.grant = Grant { user_id: None, session_id: None, scopes: Scopes::default(), ..facts.grant };
+        (facts.user, facts.session, facts.consent) = (None, None, None);
+        assert!(facts.live(Use::AccessToken, NOW).is_some());
+    }
+}

@@ -21,6 +21,8 @@ pub mod logout;
 pub mod password;
 pub mod permission_records;
 pub mod refresh_token;
+#[cfg(test)]
+mod testing;
 pub mod throttle;
 pub mod user;
 pub mod user_claims;

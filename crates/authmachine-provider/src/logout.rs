@@ -95,3 +95,110 @@ pub fn decide(request: &LogoutRequest, situation: &Situation<'_>) -> Plan {
     }
     ask
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{session, shop};
+
+    const BYE: &str = "https://shop.example/bye";
+    const ASK: Plan = Plan { end_session: false, then: Then::Confirm };
+    const REDIRECT: Plan = Plan { end_session: true, then: Then::Redirect };
+
+    fn request(uri: Option<&str>) -> LogoutRequest {
+        LogoutRequest { post_logout_redirect_uri: uri.map(str::to_owned), ..LogoutRequest::default() }
+    }
+
+    fn hint(sid: &str) -> Hint {
+        Hint { sub: "alice-sub".to_owned(), sid: Some(sid.to_owned()), audience: vec!["shop".to_owned()] }
+    }
+
+    /// A navigation in a live session that `client` took part in, without a hint.
+    fn situation<'a>(client: &'a [Client], session: &'a Session) -> Situation<'a> {
+        Situation {
+            hint_sent: false,
+            hint: None,
+            session: Some(session),
+            is_live: true,
+            session_clients: client,
+            first_party_with_uri: client.first().filter(|client| client.first_party),
+            is_navigation: true,
+        }
+    }
+
+    #[test]
+    fn lo1_without_a_hint_only_a_first_party_client_of_the_session_is_gone_back_to() {
+        let session = session();
+        let first_party = [Client { first_party: true, ..shop() }];
+        let known = situation(&first_party, &session);
+        assert_eq!(decide(&request(Some(BYE)), &known), REDIRECT);
+        assert_eq!(decide(&request(None), &known), ASK);
+        assert_eq!(decide(&request(Some("https://shop.example/bye?x")), &known), ASK);
+        let named = |id: &str| LogoutRequest { client_id: Some(id.to_owned()), ..request(Some(BYE)) };
+        assert_eq!(decide(&named("shop"), &known), REDIRECT);
+        assert_eq!(decide(&named("other"), &known), ASK);
+        let disabled = [Client { disabled: true, ..first_party[0].clone() }];
+        assert_eq!(decide(&request(Some(BYE)), &situation(&disabled, &session)), ASK);
+        assert_eq!(decide(&request(Some(BYE)), &situation(&[shop()], &session)), ASK);
+        // One that took no part in this session asks as well, while there is one.
+        let elsewhere = Situation { session_clients: &[], ..situation(&first_party, &session) };
+        assert_eq!(decide(&request(Some(BYE)), &elsewhere), ASK);
+    }
+
+    #[test]
+    fn with_no_live_session_a_first_party_client_still_gets_its_callback() {
+        let (over, first_party) = (session(), [Client { first_party: true, ..shop() }]);
+        let none = Situation {
+            session: None,
+            is_live: false,
+            session_clients: &[],
+            ..situation(&first_party, &over)
+        };
+        assert_eq!(decide(&request(Some(BYE)), &none), Plan { end_session: false, then: Then::Redirect });
+        // The row of one that is over is there so that its tokens can be revoked.
+        let over = Situation { is_live: false, ..situation(&first_party, &over) };
+        assert_eq!(decide(&request(Some(BYE)), &over), REDIRECT);
+        let nobody = Situation { first_party_with_uri: None, ..none };
+        assert_eq!(
+            decide(&request(Some(BYE)), &nobody),
+            Plan { end_session: false, then: Then::LoggedOutPage }
+        );
+    }
+
+    #[test]
+    fn lo2_a_hint_is_verified_and_acts_on_its_own_session() {
+        let (session, shop, clients) = (session(), shop(), [shop()]);
+        let (own, other) = (hint("sid"), hint("another"));
+        let with = |hint: &'static str| {
+            let hint = match hint {
+                "own" => Some((&own, &shop)),
+                "other" => Some((&other, &shop)),
+                _ => None,
+            };
+            Situation { hint_sent: true, hint, ..situation(&clients, &session) }
+        };
+        assert_eq!(decide(&request(Some(BYE)), &with("own")), REDIRECT);
+        assert_eq!(
+            decide(&request(None), &with("own")),
+            Plan { end_session: true, then: Then::LoggedOutPage }
+        );
+        assert_eq!(decide(&request(Some(BYE)), &with("other")), ASK);
+        assert_eq!(decide(&request(Some(BYE)), &with("forged")), ASK);
+        assert_eq!(decide(&request(Some("https://shop.example/bye?foo=bar")), &with("own")), ASK);
+        let named = LogoutRequest { client_id: Some("other".to_owned()), ..request(Some(BYE)) };
+        assert_eq!(decide(&named, &with("own")), ASK);
+        let gone = Situation { session: None, is_live: false, ..with("own") };
+        assert_eq!(decide(&request(Some(BYE)), &gone), Plan { end_session: false, then: Then::Redirect });
+    }
+
+    #[test]
+    fn lo3_a_frame_picture_or_script_is_asked() {
+        let (session, shop) = (session(), shop());
+        let first_party = [Client { first_party: true, ..shop.clone() }];
+        let framed = Situation { is_navigation: false, ..situation(&first_party, &session) };
+        assert_eq!(decide(&request(Some(BYE)), &framed), ASK);
+        let own = hint("sid");
+        let hinted = Situation { hint_sent: true, hint: Some((&own, &shop)), ..framed };
+        assert_eq!(decide(&request(Some(BYE)), &hinted), ASK);
+    }
+}

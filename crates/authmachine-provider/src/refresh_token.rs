@@ -170,3 +170,93 @@ pub fn refresh(
     }
     Ok(Live { scopes, ..live })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{NOW, facts, online_facts, scopes, shop};
+
+    fn first() -> RefreshToken {
+        RefreshToken::first(3 << 59, [1; 16], [2; 32])
+    }
+
+    fn begin(facts: &GrantFacts, lives: &Lives) -> RefreshFamily {
+        let live = facts.live(Use::Code, NOW).expect("alive");
+        RefreshFamily::begin(&first(), facts, &live, lives, NOW)
+    }
+
+    #[test]
+    fn rt1_a_token_is_recognised_by_proof_generation_and_secret() {
+        let lives = Lives::default();
+        let (one, other) = (first(), RefreshToken::first(3 << 59, [9; 16], [2; 32]));
+        let (two, three) = (one.next([3; 32]), one.next([3; 32]).next([4; 32]));
+        let family = begin(&facts(), &lives).rotated(&two, None, &lives, NOW);
+        for (token, recognised) in [
+            (&two, Recognised::Current),
+            (&one.next([5; 32]), Recognised::Unknown),
+            (&one, Recognised::Previous),
+            (&three, Recognised::Unknown),
+            (&other, Recognised::Unknown),
+            (&other.next([3; 32]), Recognised::Unknown),
+        ] {
+            assert_eq!(family.recognise(token), recognised, "{}", token.generation);
+        }
+        let family = family.rotated(&three, None, &lives, NOW);
+        assert_eq!(family.recognise(&one), Recognised::Reused);
+        assert_eq!(family.recognise(&two), Recognised::Previous);
+    }
+
+    #[test]
+    fn rt3_rotation_moves_the_idle_end_and_not_the_absolute_one() {
+        const DAY: i64 = 24 * 3_600;
+        let lives = Lives::default();
+        let family = begin(&facts(), &lives);
+        assert_eq!(family.idle_expires_at.seconds_since(NOW), 14 * DAY);
+        assert_eq!(family.expires_at.seconds_since(NOW), 90 * DAY);
+        let later = NOW.plus_seconds(80 * DAY);
+        let rotated = family.rotated(&first().next([3; 32]), None, &lives, later);
+        assert_eq!((rotated.idle_expires_at, rotated.expires_at), (family.expires_at, family.expires_at));
+        // What is not offline ends with the session.
+        let online = begin(&online_facts(), &lives);
+        let session_end = online_facts().session.expect("it has one").expires_at;
+        assert_eq!((online.idle_expires_at, online.expires_at), (session_end, session_end));
+        // Grace has an end of its own, whatever is configured.
+        let lives = Lives { refresh_grace_s: 3_600, ..lives };
+        let rotated = family.rotated(&first().next([3; 32]), Some(vec![1]), &lives, NOW);
+        assert_eq!(rotated.last_answer, Some((vec![1], NOW.plus_seconds(MAX_GRACE_S))));
+    }
+
+    #[test]
+    fn rt2_a_refresh_narrows_and_never_widens() {
+        let (facts, lives, client) = (facts(), Lives::default(), shop());
+        let family = begin(&facts, &lives);
+        let refresh = |facts: &GrantFacts, asked: Option<&str>| {
+            refresh(&family, facts, &client, asked.map(scopes).as_ref(), NOW).map(|live| live.scopes)
+        };
+        assert_eq!(refresh(&facts, None), Ok(scopes("openid profile offline_access")));
+        assert_eq!(refresh(&facts, Some("profile openid")), Ok(scopes("profile openid")));
+        assert_eq!(refresh(&facts, Some("openid email")), Err(RefreshError::WiderScope));
+        let mut less = facts.clone();
+        less.consent.as_mut().expect("it has one").scopes = scopes("openid");
+        assert_eq!(refresh(&less, None), Ok(scopes("openid")));
+        assert_eq!(refresh(&less, Some("profile")), Err(RefreshError::WiderScope), "nothing is left");
+    }
+
+    #[test]
+    fn a_family_ends_idle_absolutely_and_by_revocation() {
+        let (facts, client) = (facts(), shop());
+        let family = begin(&facts, &Lives::default());
+        let refused = |family: &RefreshFamily, client: &Client, now: Timestamp| {
+            refresh(family, &facts, client, None, now).err()
+        };
+        let last = family.idle_expires_at.plus_ms(-1);
+        assert_eq!(refused(&family, &client, last), None);
+        assert_eq!(refused(&family, &client, family.idle_expires_at), Some(RefreshError::Expired));
+        let busy = RefreshFamily { idle_expires_at: NOW.plus_seconds(1_000_000_000), ..family.clone() };
+        assert_eq!(refused(&busy, &client, family.expires_at), Some(RefreshError::Expired));
+        let revoked = RefreshFamily { revoked_at: Some(NOW), ..family.clone() };
+        assert_eq!(refused(&revoked, &client, NOW), Some(RefreshError::Withdrawn));
+        let other = Client { grant_types: vec![GrantType::AuthorizationCode], ..client };
+        assert_eq!(refused(&family, &other, NOW), Some(RefreshError::GrantTypeNotAllowed));
+    }
+}

@@ -200,3 +200,52 @@ pub fn see_other(location: &str) -> Response {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(values: &[(&'static str, &'static str)]) -> HeaderMap {
+        values
+            .iter()
+            .map(|(name, value)| (axum::http::HeaderName::from_static(name), HeaderValue::from_static(value)))
+            .collect()
+    }
+
+    #[test]
+    fn lo3_a_navigation_is_told_from_frames_and_scripts() {
+        for (values, is_one) in [
+            (&[][..], true),
+            (&[("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document")], true),
+            (&[("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "iframe")], false),
+            (&[("sec-fetch-mode", "no-cors"), ("sec-fetch-dest", "image")], false),
+            (&[("sec-fetch-mode", "cors"), ("sec-fetch-dest", "empty")], false),
+            (&[("sec-fetch-dest", "image")], false),
+        ] {
+            assert_eq!(is_navigation(&headers(values)), is_one, "{values:?}");
+        }
+    }
+
+    #[test]
+    fn g6_a_cookie_that_is_there_twice_is_none() {
+        for (line, value) in [
+            ("a=1", Some("1")),
+            ("b=2; a=1", Some("1")),
+            ("a=1; a=2", None),
+            ("a=1; a=1", None),
+            ("aa=1; ba=2", None),
+            ("a", None),
+            ("", None),
+        ] {
+            assert_eq!(cookie(&headers(&[("cookie", line)]), "a"), value, "{line}");
+        }
+    }
+
+    #[test]
+    fn an_address_that_is_no_header_value_is_never_sent() {
+        assert_eq!(see_other("/a").status(), axum::http::StatusCode::SEE_OTHER);
+        let broken = see_other("/a\r\nSet-Cookie: x=y");
+        assert_eq!(broken.status(), axum::http::StatusCode::INTERNAL_SERVER_ERROR);
+        assert!(!broken.headers().contains_key(header::LOCATION));
+    }
+}

@@ -64,7 +64,7 @@ pub async fn around(State(app): State<App>, request: Request, next: Next) -> Res
     let answered = CONTEXT.scope(context, answer(&app, request, next, &headers)).instrument(span.clone());
     let mut response = answered.await;
 
-    finish(&app, &mut response, &request_id);
+    finish(&app, &mut response, &route, &request_id);
     let elapsed = started.elapsed();
     app.metrics.count(&route, response.status(), elapsed);
     let _in_span = span.enter();
@@ -128,11 +128,10 @@ async fn catch_panic<F: Future<Output = Response>>(handler: F) -> Result<Respons
     .await
 }
 
-fn finish(app: &App, response: &mut Response, request_id: &str) {
+fn finish(app: &App, response: &mut Response, route: &str, request_id: &str) {
     let always = [
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::REFERRER_POLICY, "same-origin"),
-        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
         (
             HeaderName::from_static("permissions-policy"),
             "camera=(), microphone=(), geolocation=(), payment=(), usb=()",
@@ -141,6 +140,11 @@ fn finish(app: &App, response: &mut Response, request_id: &str) {
     let headers = response.headers_mut();
     for (name, value) in always {
         headers.insert(name, HeaderValue::from_static(value));
+    }
+    // A sign-in in a popup goes back to the client's page, which must still find its opener: not so on our own pages.
+    if !route.starts_with("/oidc/") && !route.starts_with(crate::oidc::INTERACTION) {
+        let opener = HeaderName::from_static("cross-origin-opener-policy");
+        headers.insert(opener, HeaderValue::from_static("same-origin"));
     }
     headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(HeaderValue::from_static(CSP));
     // Documents for everybody say so themselves; everything else is about somebody.

@@ -36,17 +36,20 @@ pub enum FormRefusal {
     Malformed(&'static str),
 }
 
+/// Whether the body says of itself that it is a form.
+pub fn is_form(headers: &HeaderMap) -> bool {
+    headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).is_some_and(|value| {
+        let essence = value.split(';').next().unwrap_or_default().trim();
+        essence.eq_ignore_ascii_case("application/x-www-form-urlencoded")
+    })
+}
+
 /// Reads a form's body with its size, time and content type checked.
 ///
 /// # Errors
 /// [`FormRefusal`].
 pub async fn form_bytes(headers: &HeaderMap, body: Body) -> Result<Vec<u8>, FormRefusal> {
-    let mut types = headers.get_all(header::CONTENT_TYPE).iter();
-    let is_form = types.next().and_then(|value| value.to_str().ok()).is_some_and(|value| {
-        let essence = value.split(';').next().unwrap_or_default().trim();
-        essence.eq_ignore_ascii_case("application/x-www-form-urlencoded")
-    });
-    if !is_form || types.next().is_some() {
+    if !is_form(headers) || headers.get_all(header::CONTENT_TYPE).iter().count() > 1 {
         return Err(FormRefusal::ContentType);
     }
     match tokio::time::timeout(BODY_DEADLINE, Limited::new(body, MAX_FORM_BYTES).collect()).await {
@@ -212,4 +215,62 @@ pub async fn authenticate_client(
         .await?;
     verdict.map_err(OAuthError::throttled)?;
     Err(OAuthError::client(error, used_basic))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::http::HeaderValue;
+
+    fn headers(values: &[(&'static str, &'static str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in values {
+            headers.append(*name, HeaderValue::from_static(value));
+        }
+        headers
+    }
+
+    #[test]
+    fn tk3_a_bearer_token_stands_in_the_header_or_in_the_form_and_never_in_both() {
+        let form = Params::from_iter([("access_token", "b")]);
+        let in_header = headers(&[("authorization", "bearer  a ")]);
+        let none = HeaderMap::new();
+        assert_eq!(bearer(&in_header, None), Ok("a"));
+        assert_eq!(bearer(&none, Some(&form)), Ok("b"));
+        let refused = |headers: &HeaderMap, form: Option<&Params>| {
+            bearer(headers, form).map_err(|error| (error.status.as_u16(), error.code)).expect_err("refused")
+        };
+        assert_eq!(refused(&in_header, Some(&form)), (400, ErrorCode::InvalidRequest));
+        assert_eq!(refused(&none, None), (401, ErrorCode::InvalidToken));
+        let twice = headers(&[("authorization", "Bearer a"), ("authorization", "Bearer a")]);
+        assert_eq!(refused(&twice, None), (400, ErrorCode::InvalidRequest));
+        for other in ["Basic dGVzdDp0ZXN0", "Bearer", "a", ""] {
+            assert_eq!(
+                refused(&headers(&[("authorization", other)]), None),
+                (401, ErrorCode::InvalidToken),
+                "{other}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn a_form_is_read_strictly() {
+        let read = async |content_type: &[&'static str], body: Vec<u8>| {
+            let types: Vec<_> = content_type.iter().map(|value| ("content-type", *value)).collect();
+            form(&headers(&types), Body::from(body)).await.map(|params| params.iter().count())
+        };
+        const FORM: &str = "application/x-www-form-urlencoded";
+        assert_eq!(read(&[FORM], b"a=1&b=2".to_vec()).await, Ok(2));
+        assert_eq!(read(&["Application/x-www-form-urlencoded;charset=utf-8"], b"a=1".to_vec()).await, Ok(1));
+        for types in [&[][..], &["application/json"], &[FORM, FORM], &["application/x-www-form-urlencodedx"]]
+        {
+            assert_eq!(read(types, b"a=1".to_vec()).await, Err(FormRefusal::ContentType), "{types:?}");
+        }
+        let of_bytes = |n: usize| [b"a=".to_vec(), vec![b'x'; n - 2]].concat();
+        assert_eq!(read(&[FORM], of_bytes(MAX_FORM_BYTES)).await, Ok(1));
+        assert_eq!(read(&[FORM], of_bytes(MAX_FORM_BYTES + 1)).await, Err(FormRefusal::TooLarge));
+        for bad in ["a=1&a=2", "a=%ff", "a=%", "a=%00"] {
+            assert!(matches!(read(&[FORM], bad.into()).await, Err(FormRefusal::Malformed(_))), "{bad}");
+        }
+    }
 }

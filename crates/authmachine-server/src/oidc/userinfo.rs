@@ -11,7 +11,7 @@ use authmachine_provider::user_claims;
 use authmachine_store::{Reads, StoreError};
 use axum::body::Body;
 use axum::extract::{RawQuery, State};
-use axum::http::{HeaderMap, header};
+use axum::http::HeaderMap;
 use axum::response::{IntoResponse as _, Response};
 use serde_json::{Map, Value};
 
@@ -35,7 +35,7 @@ pub async fn post(
     body: Body,
 ) -> Response {
     let answered = async {
-        let form = match is_form(&headers) {
+        let form = match request::is_form(&headers) {
             true => Some(request::form(&headers, body).await?),
             false => None,
         };
@@ -43,14 +43,6 @@ pub async fn post(
     };
     let answered = answered.await;
     cors::clients(&app, &headers, answered.into_response())
-}
-
-fn is_form(headers: &HeaderMap) -> bool {
-    let essence = |value: &str| value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .is_some_and(|value| essence(value) == "application/x-www-form-urlencoded")
 }
 
 async fn answer(
@@ -126,4 +118,24 @@ fn sees(facts: &GrantFacts, code: &str) -> bool {
             facts.consent.as_ref().is_some_and(|consent| consent.objects.iter().any(|c| c == code));
         client.objects.sees(code) && (client.first_party || consented)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::http::StatusCode;
+
+    #[test]
+    fn tk3_a_token_in_the_query_is_refused_however_it_is_written() {
+        for query in ["access_token=x", "a=b&access_token=", "access%5Ftoken=x", "access_token", "a=%zz"] {
+            let error = refuse_token_in_query(query).expect_err(query);
+            assert_eq!(
+                (error.status, error.challenge),
+                (StatusCode::BAD_REQUEST, Some(r#"Bearer error="invalid_request""#))
+            );
+        }
+        for query in ["", "a=b", "token=x", "a=access_token"] {
+            assert_eq!(refuse_token_in_query(query), Ok(()), "{query}");
+        }
+    }
 }

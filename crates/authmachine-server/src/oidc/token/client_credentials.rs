@@ -19,7 +19,7 @@ pub(super) async fn grant(app: &App, client: &Client, form: &Params) -> Result<T
             "This client may not use client_credentials.",
         ));
     }
-    let scopes = granted(client, super::asked_scopes(form)?).ok_or_else(|| {
+    let scopes = granted(&client.scopes, super::asked_scopes(form)?).ok_or_else(|| {
         OAuthError::new(ErrorCode::InvalidScope, "scope names nothing that this client may have for itself.")
     })?;
 
@@ -69,10 +69,32 @@ pub(super) async fn grant(app: &App, client: &Client, form: &Params) -> Result<T
 
 /// Of what is `asked`, or else of all that the client may have, what makes sense without a person; `None` when nothing of what is
 /// asked is left.
-fn granted(client: &Client, asked: Option<Scopes>) -> Option<Scopes> {
-    let own = client.scopes.without(scope::OPENID).without(scope::OFFLINE_ACCESS);
+fn granted(allowed: &Scopes, asked: Option<Scopes>) -> Option<Scopes> {
+    let own = allowed.without(scope::OPENID).without(scope::OFFLINE_ACCESS);
     match asked {
         None => Some(own),
         Some(asked) => Some(asked.intersection(&own)).filter(|scopes| !scopes.is_empty()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn az2_a_client_for_itself_gets_its_own_scopes_and_none_about_a_person() {
+        let scopes = |text: &str| Scopes::parse(text).expect("legal");
+        let allowed = scopes("openid read offline_access write");
+        for (asked, given) in [
+            (None, Some("read write")),
+            (Some("write openid"), Some("write")),
+            (Some("read admin"), Some("read")),
+            (Some("openid"), None),
+            (Some("offline_access"), None),
+            (Some("admin"), None),
+        ] {
+            assert_eq!(granted(&allowed, asked.map(scopes)), given.map(scopes), "{asked:?}");
+        }
+        assert_eq!(granted(&scopes("openid"), None), Some(Scopes::default()));
     }
 }
