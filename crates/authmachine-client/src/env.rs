@@ -1,16 +1,20 @@
 //! Settings from the environment, and from a `.env` file beside it. The environment wins.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, fmt};
 
-/// The variables of one process: its own, and those of its `.env` file.
+/// The variables of one process: its own, and those of its `.env` file. An application reads its own settings with it,
+/// so that all stand in one place.
 #[derive(Default)]
-pub(crate) struct Variables {
+pub struct Variables {
     file: HashMap<String, String>,
 }
 
 impl Variables {
     /// Reads `.env` in the current folder, if there is one.
-    pub(crate) fn read() -> std::io::Result<Self> {
+    ///
+    /// # Errors
+    /// When it is there and cannot be read.
+    pub fn read() -> std::io::Result<Self> {
         match std::fs::read_to_string(".env") {
             Ok(text) => Ok(Self { file: parse(&text) }),
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
@@ -19,8 +23,15 @@ impl Variables {
     }
 
     /// The value of `name`; an empty one is as absent.
-    pub(crate) fn get(&self, name: &str) -> Option<String> {
+    pub fn get(&self, name: &str) -> Option<String> {
         std::env::var(name).ok().or_else(|| self.file.get(name).cloned()).filter(|value| !value.is_empty())
+    }
+}
+
+impl fmt::Debug for Variables {
+    /// Without values: some are secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.file.keys()).finish()
     }
 }
 

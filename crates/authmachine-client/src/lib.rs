@@ -54,6 +54,7 @@ mod web;
 
 pub use api::PermissionsApi;
 pub use builder::LoginBuilder;
+pub use env::Variables;
 pub use error::{CallbackError, Error, ErrorKind, IdTokenError};
 pub use http_client::{HttpAnswer, HttpClient, HttpError};
 pub use login::Login;

@@ -22,7 +22,7 @@ use crate::{
     builder::Settings,
     error::IdTokenError,
     flow::{self, Attempt, Expected},
-    http_client::{HttpClient, MAX_ANSWER_BYTES, MAX_DOCUMENT_BYTES},
+    http_client::{HttpClient, HttpError, MAX_ANSWER_BYTES, MAX_DOCUMENT_BYTES},
     observer::{Checks, DecodedToken, Message, Step, StepKind},
     token_check::Answer,
 };
@@ -89,7 +89,7 @@ impl Provider {
             self.settings.step(login_id, StepKind::Discovery, |to| {
                 step.show(to);
                 let mut checks = Checks::default();
-                let _ = checks.that("issuer is the configured one, byte for byte", true, ());
+                let _ = checks.that("issuer is the configured one, but for a slash at its end", true, ());
                 to.checks = checks.0;
             });
         }
@@ -441,7 +441,12 @@ pub(crate) async fn send(
     let request =
         request.body(body).map_err(|e| Error::Config(format!("a request cannot be written: {e}")))?;
     let url = request.uri().to_string();
-    http.send(request, max_bytes).await.map_err(|cause| {
+    let answer = http.send(request, max_bytes).await.and_then(|answer| match answer.body().len() {
+        // A client of the application's own may not look.
+        bytes if bytes > max_bytes => Err(HttpError::TooLarge),
+        _ => Ok(answer),
+    });
+    answer.map_err(|cause| {
         let url = url.split('?').next().unwrap_or_default().to_owned();
         Error::Unreachable { url, cause }
     })
