@@ -41,6 +41,8 @@ pub(crate) struct Failed {
     pub(crate) set_cookies: Vec<HeaderValue>,
     /// Where the person wanted to go.
     pub(crate) return_to: String,
+    /// The sign-in that failed, once it is known which.
+    pub(crate) login_id: Option<String>,
 }
 
 /// What a request's cookies say.
@@ -147,6 +149,7 @@ impl Login {
             error: error.into(),
             set_cookies: Vec::new(),
             return_to: "/".to_owned(),
+            login_id: None,
         })?;
         let mut set_cookies = self.seal_attempts(attempts, headers);
         match self.sign_in(headers, &answer, &attempt).await {
@@ -154,7 +157,10 @@ impl Login {
                 set_cookies.extend(session);
                 Ok(Redirect { location: attempt.return_to, set_cookies })
             }
-            Err(error) => Err(Failed { error, set_cookies, return_to: attempt.return_to }),
+            Err(error) => {
+                let Attempt { return_to, login_id, .. } = attempt;
+                Err(Failed { error, set_cookies, return_to, login_id: Some(login_id) })
+            }
         }
     }
 
@@ -283,7 +289,9 @@ impl Login {
         set_cookies.extend(cookies.remove(Kind::IdToken, headers));
         let metadata = match self.0.provider.metadata(None).await {
             Ok(metadata) => metadata,
-            Err(error) => return Err(Failed { error, set_cookies, return_to: "/".to_owned() }),
+            Err(error) => {
+                return Err(Failed { error, set_cookies, return_to: "/".to_owned(), login_id: None });
+            }
         };
         let Some(endpoint) = &metadata.end_session_endpoint else {
             return Ok(Redirect { location: "/".to_owned(), set_cookies });

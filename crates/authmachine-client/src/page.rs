@@ -21,6 +21,8 @@ pub struct Page<'a> {
     pub action: Action<'a>,
     /// What went wrong, if this is an error. Its own words are for the operator, who has them in the log.
     pub error: Option<&'a Error>,
+    /// The sign-in that failed, as in [`Step::login_id`](crate::Step::login_id), if this browser came back from one.
+    pub login_id: Option<&'a str>,
 }
 
 /// The one thing to do on a [`Page`].
@@ -110,6 +112,7 @@ mod tests {
             text: "x < y",
             action: Action::Link { text: "Go", href: "/&#47;evil.example\"><script>'" },
             error: None,
+            login_id: None,
         };
         let html = html(&page);
         assert!(

@@ -80,7 +80,7 @@ impl Provider {
         let url = format!("{}/.well-known/openid-configuration", self.settings.issuer);
         let read = |body: &[u8]| {
             let bad = |problem: String| Error::BadAnswer { url: url.clone(), status: 200, problem };
-            let metadata: ProviderMetadata = serde_json::from_slice(body).map_err(|e| bad(e.to_string()))?;
+            let metadata: ProviderMetadata = parse(body).map_err(bad)?;
             self.check_metadata(&metadata, bad)?;
             Ok(metadata)
         };
@@ -466,7 +466,7 @@ fn check_tokens(url: &str, answer: &Response<Bytes>, checks: &mut Checks) -> Res
         _ => Err(refused(url, answer)),
     };
     checks.ok("the provider agreed", answered)?;
-    let tokens: Result<TokenResponse, _> = serde_json::from_slice(answer.body());
+    let tokens = parse::<TokenResponse>(answer.body());
     let tokens = checks.ok(
         "it is a token response (RFC 6749 §5.1)",
         tokens.map_err(|_| bad_answer(url, answer, "it is no token response")),
@@ -490,8 +490,7 @@ fn member(url: &str, answer: &Response<Bytes>, name: &str) -> Result<bool, Error
 /// An error answer: the provider's own words if it has any.
 fn refused(url: &str, answer: &Response<Bytes>) -> Error {
     if answer.status().is_client_error()
-        && let Ok(ErrorBody { error: code, error_description: description }) =
-            serde_json::from_slice(answer.body())
+        && let Ok(ErrorBody { error: code, error_description: description }) = parse(answer.body())
     {
         return Error::refused(&code, description.as_deref());
     }
@@ -500,6 +499,12 @@ fn refused(url: &str, answer: &Response<Bytes>) -> Error {
 
 pub(crate) fn bad_answer(url: &str, answer: &Response<Bytes>, problem: &str) -> Error {
     Error::BadAnswer { url: url.to_owned(), status: answer.status().as_u16(), problem: problem.to_owned() }
+}
+
+/// Reads a JSON object: serde by itself takes an array for a struct as well, and the last of two members.
+fn parse<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, String> {
+    let object = strict_json::parse_object(body).map_err(|e| e.to_string())?;
+    serde_json::from_value(Value::Object(object)).map_err(|e| e.to_string())
 }
 
 /// Seconds that a document may be kept, from `Cache-Control: max-age`, within our bounds.

@@ -47,15 +47,15 @@ async fn login(State(login): State<Login>, headers: HeaderMap, RawQuery(query): 
     let return_to = login.return_path(query.get("return_to"));
     match login.start(&headers, &return_to).await {
         Ok(redirect) => redirect.into_response(),
-        Err(error) => error_page(&login, &error, &return_to),
+        Err(error) => error_page(&login, &error, &return_to, None),
     }
 }
 
 async fn callback(State(login): State<Login>, headers: HeaderMap, RawQuery(query): RawQuery) -> Response {
     match login.finish(&headers, &query.unwrap_or_default()).await {
         Ok(redirect) => redirect.into_response(),
-        Err(Failed { error, set_cookies, return_to }) => {
-            with_cookies(error_page(&login, &error, &return_to), set_cookies)
+        Err(Failed { error, set_cookies, return_to, login_id }) => {
+            with_cookies(error_page(&login, &error, &return_to, login_id.as_deref()), set_cookies)
         }
     }
 }
@@ -67,6 +67,7 @@ async fn logout(State(login): State<Login>, headers: HeaderMap) -> Response {
             text: "You came here from another site. Do you want to sign out?",
             action: Action::Button { text: "Sign out", path: &login.settings().paths.logout },
             error: None,
+            login_id: None,
         };
         return answer(&login, StatusCode::OK, &question);
     }
@@ -80,6 +81,7 @@ async fn logout(State(login): State<Login>, headers: HeaderMap) -> Response {
                        be signed in there.",
                 action: Action::Link { text: "Continue", href: "/" },
                 error: Some(&error),
+                login_id: None,
             };
             with_cookies(answer(&login, StatusCode::SERVICE_UNAVAILABLE, &page), set_cookies)
         }
@@ -147,7 +149,7 @@ impl Visit {
             Found::User(user) => Ok(Some(user.clone())),
             Found::Nobody | Found::Ended(_) => Ok(None),
             Found::Doubt if is_page_load(headers) => {
-                Err(error_page(&self.login, &Error::NoAnswer, &self.return_path()))
+                Err(error_page(&self.login, &Error::NoAnswer, &self.return_path(), None))
             }
             Found::Doubt => {
                 Err(json(StatusCode::SERVICE_UNAVAILABLE, r#"{"error":"temporarily_unavailable"}"#))
@@ -214,7 +216,7 @@ fn not_attached() -> Response {
 }
 
 /// A page about `error`; the cause goes to the log.
-fn error_page(login: &Login, error: &Error, return_to: &str) -> Response {
+fn error_page(login: &Login, error: &Error, return_to: &str, login_id: Option<&str>) -> Response {
     log(error);
     let (status, title) = match (error, error.kind()) {
         (Error::NotANavigation, _) => (StatusCode::FORBIDDEN, "This is not a way to sign in"),
@@ -230,7 +232,7 @@ fn error_page(login: &Login, error: &Error, return_to: &str) -> Response {
         Error::NoAnswer => Action::Link { text: "Try again", href: return_to },
         _ => Action::Link { text: "Sign in", href: &login_path },
     };
-    answer(login, status, &Page { title, text: error.advice(), action, error: Some(error) })
+    answer(login, status, &Page { title, text: error.advice(), action, error: Some(error), login_id })
 }
 
 /// One line for the operator, who alone reads the cause.

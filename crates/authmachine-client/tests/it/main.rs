@@ -1,0 +1,12 @@
+//! An application on this crate, from outside: a browser with cookies on one side, a provider that plays by a script
+//! on the other.
+
+mod app;
+mod hostile;
+mod op;
+mod permissions_api;
+mod protection;
+mod sign_in;
+mod sign_out;
+mod token_check;
+mod twelve_lines;
