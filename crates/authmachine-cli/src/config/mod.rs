@@ -1,0 +1,357 @@
+//! The configuration: file, then environment, then flags; as written, then checked.
+
+mod print;
+mod raw;
+mod sections;
+#[cfg(test)]
+mod tests;
+
+use std::ffi::OsString;
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use authmachine_pages::Brand;
+use authmachine_provider::client::PkceRule;
+use authmachine_provider::{lives, password};
+use authmachine_server::{Issuer, Settings};
+use authmachine_store::settings::{Database, Synchronous};
+
+pub(crate) use print::{reference, sample};
+pub(crate) use raw::{Given, Problem, Problems};
+use raw::{Seconds, Written, env_name};
+use sections::RawConfig;
+
+/// Where the file is when nobody says so, the first that is there.
+const FILES: [&str; 2] = ["authmachine.toml", "/etc/authmachine/authmachine.toml"];
+/// The master key's file in the data folder.
+const KEY_FILE: &str = "authmachine.key";
+
+/// A checked configuration.
+#[derive(Clone, Debug)]
+pub(crate) struct Config {
+    /// The file that was read.
+    pub(crate) file: Option<PathBuf>,
+    /// The issuer, unless it follows from the port.
+    pub(crate) issuer: Option<Issuer>,
+    /// The addresses of the provider.
+    pub(crate) listen: Vec<SocketAddr>,
+    /// Nobody named them, so that a machine without IPv6 may do with IPv4.
+    pub(crate) listens_by_default: bool,
+    /// The address for operators.
+    pub(crate) metrics_listen: Option<SocketAddr>,
+    /// Nobody named it, so that a second installation on one machine may do without.
+    pub(crate) metrics_by_default: bool,
+    /// The database.
+    pub(crate) database: Database,
+    /// The master key.
+    pub(crate) key_file: PathBuf,
+    /// The log.
+    pub(crate) log: Log,
+    /// Whether a flag named the database.
+    pub(crate) database_by_flag: bool,
+    lives: lives::Lives,
+    pkce: PkceRule,
+    brand: Brand,
+    trusted_proxies: Vec<IpAddr>,
+    min_password_characters: usize,
+}
+
+/// How the log is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Log {
+    /// One JSON object a line.
+    pub(crate) json: bool,
+    /// The least that is written.
+    pub(crate) level: tracing::Level,
+}
+
+/// What can be said by flags.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Flags {
+    /// `--config`.
+    pub(crate) config: Option<PathBuf>,
+    /// `--database`.
+    pub(crate) database: Option<String>,
+    /// `--listen`.
+    pub(crate) listen: Vec<String>,
+    /// `--issuer`.
+    pub(crate) issuer: Option<String>,
+}
+
+impl Config {
+    /// Reads and checks the configuration of this process.
+    ///
+    /// # Errors
+    /// Everything that is wrong, at once.
+    pub(crate) fn load(flags: &Flags) -> anyhow::Result<Self> {
+        let file = match &flags.config {
+            Some(file) => Some(file.clone()),
+            None => FILES.map(PathBuf::from).into_iter().find(|file| file.exists()),
+        };
+        let text = file.as_deref().map(read).transpose()?;
+        let written = file.as_deref().zip(text.as_deref());
+        Ok(Self::check(written, std::env::vars_os(), flags)?)
+    }
+
+    /// The configuration of an installation in `folder`, with every other setting at its default.
+    ///
+    /// # Errors
+    /// When the folder's name cannot be a setting.
+    pub(crate) fn of_folder(folder: &Path) -> anyhow::Result<Self> {
+        let name = env_name("data", "folder").into();
+        Ok(Self::check(None, [(name, folder.as_os_str().to_owned())], &Flags::default())?)
+    }
+
+    /// Checks what was written.
+    fn check(
+        file: Option<(&Path, &str)>,
+        environment: impl IntoIterator<Item = (OsString, OsString)>,
+        flags: &Flags,
+    ) -> Result<Self, Problems> {
+        let mut written = Written::default();
+        if let Some((path, text)) = file {
+            written.file(&path.display().to_string(), text);
+        }
+        written.environment(environment);
+        if let Some(issuer) = &flags.issuer {
+            written.flag("server", "issuer", "--issuer", issuer.clone());
+        }
+        if !flags.listen.is_empty() {
+            written.flag("server", "listen", "--listen", flags.listen.join(","));
+        }
+        if let Some(database) = &flags.database {
+            written.flag("database", "url", "--database", database.clone());
+        }
+        let raw = RawConfig::read(&mut written);
+        let mut problems = written.problems();
+        let config = Self::mean(raw, &mut problems);
+        if !problems.is_empty() {
+            return Err(Problems(problems));
+        }
+        Ok(Self { file: file.map(|(path, _)| path.to_owned()), ..config })
+    }
+
+    /// What `raw` means. Where something is wrong, `problems` gets it and something stands in its place.
+    fn mean(raw: RawConfig, problems: &mut Vec<Problem>) -> Self {
+        let RawConfig { server, database, data, pkce, lives, password, brand, log } = raw;
+        let mut check = Check(problems);
+
+        let listen: Vec<SocketAddr> = check.each(&server.listen, |text| {
+            text.parse()
+                .map_err(|_| format!("{text:?} is not an address such as 127.0.0.1:8000 or [::1]:8000"))
+        });
+        if listen.is_empty() && server.listen.value.is_empty() {
+            check.say(&server.listen, "at least one address is needed");
+        }
+        let issuer = check.read(&server.issuer, |text| match text {
+            "" => Ok(None),
+            _ => Issuer::parse(text).map(Some).map_err(|why| format!("{text:?} is not an issuer: {why}")),
+        });
+        let issuer = issuer.flatten();
+        if server.issuer.value.is_empty() && !listen.iter().all(|address| address.ip().is_loopback()) {
+            check.say(
+                &server.issuer,
+                "beyond loopback an issuer is needed: the https address that browsers use, such as https://id.example.com",
+            );
+        }
+        let metrics_listen = check.read(&server.metrics_listen, |text| match text {
+            "" => Ok(None),
+            _ => text
+                .parse()
+                .map(Some)
+                .map_err(|_| format!("{text:?} is not an address such as 127.0.0.1:9464")),
+        });
+        let trusted_proxies = check.each(&server.trusted_proxies, |text| {
+            text.parse().map_err(|_| format!("{text:?} is not an IP address; networks are not understood"))
+        });
+
+        let folder = PathBuf::from(&data.folder.value);
+        if data.folder.value.is_empty() {
+            check.say(&data.folder, "a folder is needed");
+        }
+        let is_postgres = database.url.value != "sqlite";
+        let max_connections = check.between(&database.max_connections, 1..=500);
+        let database_by_flag = database.url.place == "--database";
+        let key_file = match data.key_file.value.as_str() {
+            "" if is_postgres => {
+                check.say(
+                    &data.key_file,
+                    "with PostgreSQL the master key's file must be named, because it stands in no data folder; \
+                     at the first start it is made there",
+                );
+                PathBuf::new()
+            }
+            "" => folder.join(KEY_FILE),
+            file => PathBuf::from(file),
+        };
+        let store = check.read(&database.url, |url| match url {
+            "sqlite" => Ok(Database::Sqlite { folder: folder.clone(), synchronous: Synchronous::Full }),
+            _ if ["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme))
+                || url.contains("host=") =>
+            {
+                Ok(Database::Postgres {
+                    url: url.to_owned(),
+                    max_connections: usize::try_from(max_connections).unwrap_or(1),
+                })
+            }
+            // Not echoed: there may be a password in it.
+            _ => Err(
+                "it is neither sqlite (its place is data.folder) nor postgres://user:password@host/database"
+                    .to_owned(),
+            ),
+        });
+
+        let pkce = check.read(&pkce.required, |word| {
+            PkceRule::from_word(word).ok_or_else(|| format!("{word:?} is not auto, all or public"))
+        });
+        let lives = check.lives(&lives);
+        let min_password_characters =
+            check.between(&password.min_characters, password::MIN_CHARACTERS as i64..=128);
+        let product_name = check.read(&brand.product_name, |name| {
+            let is_fine =
+                !name.trim().is_empty() && name.chars().count() <= 40 && !name.chars().any(char::is_control);
+            if is_fine {
+                Ok(name.to_owned())
+            } else {
+                Err("a name has 1 to 40 printable characters".to_owned())
+            }
+        });
+        let accent = check.read(&brand.accent, |colour| {
+            colour.parse().map_err(|why: authmachine_pages::AccentError| why.to_string())
+        });
+        let json = check.read(&log.format, |word| match word {
+            "text" => Ok(false),
+            "json" => Ok(true),
+            _ => Err(format!("{word:?} is not text or json")),
+        });
+        let level = check.read(&log.level, |word| match word {
+            "error" => Ok(tracing::Level::ERROR),
+            "warn" => Ok(tracing::Level::WARN),
+            "info" => Ok(tracing::Level::INFO),
+            "debug" => Ok(tracing::Level::DEBUG),
+            "trace" => Ok(tracing::Level::TRACE),
+            _ => Err(format!("{word:?} is not error, warn, info, debug or trace")),
+        });
+
+        let usual = Brand::default();
+        Self {
+            file: None,
+            issuer,
+            listen,
+            listens_by_default: server.listen.is_default,
+            metrics_listen: metrics_listen.flatten(),
+            metrics_by_default: server.metrics_listen.is_default,
+            database: store.unwrap_or(Database::Sqlite { folder, synchronous: Synchronous::Full }),
+            key_file,
+            log: Log { json: json.unwrap_or(false), level: level.unwrap_or(tracing::Level::INFO) },
+            database_by_flag,
+            lives,
+            pkce: pkce.unwrap_or(PkceRule::Auto),
+            brand: Brand {
+                product_name: product_name.unwrap_or(usual.product_name),
+                accent: accent.unwrap_or(usual.accent),
+            },
+            trusted_proxies,
+            min_password_characters: usize::try_from(min_password_characters)
+                .unwrap_or(password::MIN_CHARACTERS),
+        }
+    }
+
+    /// The provider's settings, once it listens on `port`.
+    pub(crate) fn settings(&self, port: u16) -> Settings {
+        let issuer = self.issuer.clone().unwrap_or_else(|| {
+            Issuer::parse(&format!("http://localhost:{port}"))
+                .or_else(|_| Issuer::parse("http://localhost"))
+                .expect("loopback may be plain http; port 80 is the one that is not written")
+        });
+        Settings {
+            lives: self.lives,
+            pkce: self.pkce,
+            brand: self.brand.clone(),
+            trusted_proxies: self.trusted_proxies.clone(),
+            min_password_characters: self.min_password_characters,
+            ..Settings::new(issuer)
+        }
+    }
+
+    /// The folder of the embedded database.
+    pub(crate) fn folder(&self) -> Option<&Path> {
+        match &self.database {
+            Database::Sqlite { folder, .. } => Some(folder),
+            Database::Postgres { .. } => None,
+        }
+    }
+}
+
+fn read(file: &Path) -> anyhow::Result<String> {
+    let hint = |error: &std::io::Error| match error.kind() {
+        std::io::ErrorKind::PermissionDenied => "; does it belong to the service's user?",
+        std::io::ErrorKind::NotFound => "; `authmachine config sample` prints one to begin with",
+        std::io::ErrorKind::InvalidData => "; a configuration file is UTF-8",
+        _ => "",
+    };
+    std::fs::read_to_string(file)
+        .map_err(|error| anyhow::anyhow!("cannot read {}: {error}{}", file.display(), hint(&error)))
+}
+
+/// Collects what is wrong.
+struct Check<'a>(&'a mut Vec<Problem>);
+
+impl Check<'_> {
+    fn say<T>(&mut self, at: &Given<T>, message: impl Into<String>) {
+        self.0.push(Problem::new(at.place.clone(), message));
+    }
+
+    fn read<T>(&mut self, given: &Given<String>, read: impl Fn(&str) -> Result<T, String>) -> Option<T> {
+        read(given.value.trim()).map_err(|why| self.say(given, why)).ok()
+    }
+
+    fn each<T>(&mut self, given: &Given<Vec<String>>, read: impl Fn(&str) -> Result<T, String>) -> Vec<T> {
+        let read: Vec<_> = given.value.iter().map(|text| read(text)).collect();
+        read.into_iter().filter_map(|one| one.map_err(|why| self.say(given, why)).ok()).collect()
+    }
+
+    fn between(&mut self, given: &Given<i64>, range: std::ops::RangeInclusive<i64>) -> i64 {
+        if !range.contains(&given.value) {
+            self.say(given, format!("{} is not between {} and {}", given.value, range.start(), range.end()));
+        }
+        given.value
+    }
+
+    fn lives(&mut self, given: &sections::Lives) -> lives::Lives {
+        const YEARS: i64 = 10 * 366 * 86_400;
+        let mut life = |given: &Given<Seconds>, least: i64, most: i64| {
+            let Seconds(seconds) = given.value;
+            if !(least..=most).contains(&seconds) {
+                self.say(given, format!("{seconds} s is not between {least} s and {most} s"));
+            }
+            seconds
+        };
+        let lives = lives::Lives {
+            session_idle_s: life(&given.session_idle, 60, YEARS),
+            session_s: life(&given.session, 60, YEARS),
+            // RFC 6749 §4.1.2 recommends ten minutes at most.
+            code_s: life(&given.code, 1, 600),
+            access_token_s: life(&given.access_token, 1, YEARS),
+            first_party_access_token_s: life(&given.first_party_access_token, 1, YEARS),
+            id_token_s: life(&given.id_token, 1, YEARS),
+            refresh_idle_s: life(&given.refresh_idle, 1, YEARS),
+            refresh_s: life(&given.refresh, 1, YEARS),
+            interaction_s: life(&given.interaction, 60, 86_400),
+            refresh_grace_s: life(&given.refresh_grace, 0, 10),
+        };
+        if lives.session_idle_s > lives.session_s {
+            self.say(
+                &given.session_idle,
+                "a session cannot be idle for longer than it lives (lives.session)",
+            );
+        }
+        if lives.refresh_idle_s > lives.refresh_s {
+            self.say(
+                &given.refresh_idle,
+                "a refresh token cannot be idle for longer than it lives (lives.refresh)",
+            );
+        }
+        lives
+    }
+}

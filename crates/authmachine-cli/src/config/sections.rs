@@ -1,0 +1,153 @@
+//! Every setting there is, once: its name, kind, default and meaning. The reader, the reference page and the sample file come from here.
+
+use super::raw::{Given, Kind, Seconds, Written};
+
+/// A section of the file.
+pub(crate) struct Section {
+    pub(crate) name: &'static str,
+    pub(crate) doc: &'static [&'static str],
+    pub(crate) settings: &'static [Setting],
+}
+
+/// A setting of a section.
+pub(crate) struct Setting {
+    pub(crate) key: &'static str,
+    pub(crate) doc: &'static [&'static str],
+    /// What kind of value, in words.
+    pub(crate) kind: &'static str,
+    /// The default as the environment would have it.
+    pub(crate) default: &'static str,
+    /// The default as the file would have it.
+    pub(crate) toml: fn(&str) -> String,
+}
+
+macro_rules! sections {
+    ($(
+        $(#[doc = $section_doc:literal])+
+        $section:ident: $Section:ident {
+            $($(#[doc = $doc:literal])+ $key:ident: $kind:ty = $default:literal,)+
+        }
+    )+) => {
+        $(
+            $(#[doc = $section_doc])+
+            #[derive(Debug)]
+            pub(crate) struct $Section {
+                $($(#[doc = $doc])+ pub(crate) $key: Given<$kind>,)+
+            }
+        )+
+
+        /// The settings as they were written, each of the right kind, its meaning not yet looked at.
+        #[derive(Debug)]
+        pub(crate) struct RawConfig {
+            $($(#[doc = $section_doc])+ pub(crate) $section: $Section,)+
+        }
+
+        impl RawConfig {
+            /// Takes each setting from what was written, or its default.
+            pub(super) fn read(written: &mut Written) -> Self {
+                Self {
+                    $($section: $Section {
+                        $($key: written.take(stringify!($section), stringify!($key), $default),)+
+                    },)+
+                }
+            }
+        }
+
+        /// All of them, for readers that are no program.
+        pub(crate) const SECTIONS: &[Section] = &[$(Section {
+            name: stringify!($section),
+            doc: &[$($section_doc),+],
+            settings: &[$(Setting {
+                key: stringify!($key),
+                doc: &[$($doc),+],
+                kind: <$kind as Kind>::NAME,
+                default: $default,
+                toml: <$kind as Kind>::toml,
+            },)+],
+        },)+];
+    };
+}
+
+sections! {
+    /// Where the provider is reached.
+    server: Server {
+        /// The address that browsers and clients use, without a path. `https`, or `http` on loopback.
+        /// Empty: `http://localhost` with the port of `listen`, as long as that is loopback.
+        issuer: String = "",
+        /// The addresses to listen on, plain HTTP: TLS ends at a proxy before it.
+        listen: Vec<String> = "127.0.0.1:8000, [::1]:8000",
+        /// The address of `/metrics`, `/healthz` and `/readyz` for operators. Empty: none.
+        metrics_listen: String = "127.0.0.1:9464",
+        /// Addresses of proxies whose `X-Forwarded-For` is believed.
+        trusted_proxies: Vec<String> = "",
+    }
+
+    /// The database.
+    database: Database {
+        /// `sqlite`: embedded, in the data folder. Or `postgres://user:password@host/database`.
+        url: String = "sqlite",
+        /// The most connections to PostgreSQL.
+        max_connections: i64 = "8",
+    }
+
+    /// Files of this installation.
+    data: Data {
+        /// The folder of the embedded database and of the master key; made at the first start, for its owner alone.
+        folder: String = "./data",
+        /// The file of the master key: 32 bytes in hex or Base64, for its owner alone. Empty: `authmachine.key` in the data folder.
+        /// PostgreSQL needs it named. Without this file the database is of no use: keep a copy in another place than the database's.
+        key_file: String = "",
+    }
+
+    /// PKCE (RFC 7636).
+    pkce: Pkce {
+        /// Who must use it. `auto`: public clients, and others unless they send `nonce` with `openid`; `all`; `public`: public clients alone.
+        required: String = "auto",
+    }
+
+    /// How long things live, such as `90s`, `10m`, `12h`, `14d`; a plain number is seconds.
+    lives: Lives {
+        /// A session without use. Its end stops single sign-on, not what was issued.
+        session_idle: Seconds = "1h",
+        /// A session, used or not.
+        session: Seconds = "12h",
+        /// An authorization code; at most `10m`.
+        code: Seconds = "60s",
+        /// An access token, at most to the end of its session.
+        access_token: Seconds = "1h",
+        /// An access token of a first-party client, at most to the end of its session.
+        first_party_access_token: Seconds = "12h",
+        /// An ID token.
+        id_token: Seconds = "10m",
+        /// A refresh token without use.
+        refresh_idle: Seconds = "14d",
+        /// A refresh token and those that came from it.
+        refresh: Seconds = "90d",
+        /// An authorization request that waits for a person.
+        interaction: Seconds = "30m",
+        /// How long the answer to a used refresh token may be had again, for clients that lose answers; at most `10s`, `0` is never.
+        refresh_grace: Seconds = "0",
+    }
+
+    /// Passwords.
+    password: Password {
+        /// The fewest characters of a new one; at least 15 (NIST SP 800-63B-4 §3.1.1).
+        min_characters: i64 = "15",
+    }
+
+    /// The look of the pages.
+    brand: Brand {
+        /// The name that people read.
+        product_name: String = "AuthMachine",
+        /// The colour of buttons and links, `#rrggbb`.
+        accent: String = "#1d6b58",
+    }
+
+    /// The log, on standard error.
+    log: Log {
+        /// `text` for people, `json` for machines.
+        format: String = "text",
+        /// `error`, `warn`, `info`, `debug` or `trace`.
+        level: String = "info",
+    }
+}

@@ -1,0 +1,485 @@
+//! `authmachine doctor`: names what is risky in this installation, and the cure.
+
+use std::collections::BTreeMap;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use authmachine_jose::Algorithm;
+use authmachine_protocol::redirect_uri::ClientKind;
+use authmachine_provider::Timestamp;
+use authmachine_provider::api_token::ApiToken;
+use authmachine_provider::client::{Client, PkceRule};
+use authmachine_provider::event::{Event, EventKind};
+use authmachine_provider::ids::{EventId, IdSource, Kind};
+use authmachine_provider::keys::SigningKeyRecord;
+use authmachine_store::settings::Database;
+use clap::Args;
+use serde_json::{Value, json};
+
+use crate::config::Config;
+use crate::installation::{Installation, Missing};
+use crate::named::PAGE;
+use crate::{Place, client, master_key, output, when};
+
+/// A client that got so many tokens in an hour is a busy one.
+const BUSY: usize = 1_000;
+/// Events that are looked at for that.
+const MAX_EVENTS: usize = 20_000;
+/// A signing key as old as this may be replaced for once.
+const OLD_KEY_S: i64 = 365 * 86_400;
+/// What ends so soon is named, so that nobody is surprised.
+const SOON_S: i64 = 14 * 86_400;
+/// The events' clock and ours may differ by so much.
+const CLOCK_S: i64 = 60;
+/// 2026-01-01: this program is not older.
+const NOT_BEFORE: Timestamp = Timestamp::from_seconds(1_767_225_600);
+
+#[derive(Args)]
+pub(crate) struct Options {
+    /// Prints JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// How much it matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Level {
+    /// Somebody may come to harm, or something does not work: `doctor` fails.
+    Risk,
+    /// Could be better.
+    Advice,
+}
+
+/// Something to do.
+#[derive(Debug)]
+struct Finding {
+    level: Level,
+    about: &'static str,
+    what: String,
+    cure: String,
+}
+
+impl Finding {
+    fn risk(about: &'static str, what: impl Into<String>, cure: impl Into<String>) -> Self {
+        Self { level: Level::Risk, about, what: what.into(), cure: cure.into() }
+    }
+
+    fn advice(about: &'static str, what: impl Into<String>, cure: impl Into<String>) -> Self {
+        Self { level: Level::Advice, ..Self::risk(about, what, cure) }
+    }
+
+    fn word(&self) -> &'static str {
+        match self.level {
+            Level::Risk => "risk",
+            Level::Advice => "advice",
+        }
+    }
+
+    fn view(&self) -> Value {
+        json!({ "level": self.word(), "about": self.about, "what": self.what, "cure": self.cure })
+    }
+}
+
+pub(crate) fn run(options: &Options, place: &Place) -> Result<ExitCode> {
+    let config = Config::load(&place.flags())?;
+    let mut findings = of_config(&config);
+    findings.extend(of_files(&config));
+    match master_key::read(&config.key_file) {
+        // It does not start like this, so there is nothing more to see.
+        Err(why) => {
+            findings.push(Finding::risk("master key", format!("{why:#}"), "without the key nothing starts"))
+        }
+        Ok(_) => findings.extend(of_installation(&Installation::open(&config, Missing::Refuse)?)?),
+    }
+    findings.sort_by_key(|finding| finding.level == Level::Advice);
+
+    let risks = findings.iter().filter(|finding| finding.level == Level::Risk).count();
+    if options.json {
+        output::json(&findings.iter().map(Finding::view).collect())?;
+    } else {
+        for finding in &findings {
+            output::line(format_args!("{:<6}  {}: {}", finding.word(), finding.about, finding.what))?;
+            output::line(format_args!("        do: {}", finding.cure))?;
+        }
+        output::line(match risks {
+            0 => "No risk found".to_owned(),
+            1 => "One risk found".to_owned(),
+            many => format!("{many} risks found"),
+        })?;
+    }
+    Ok(if risks == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn of_config(config: &Config) -> Vec<Finding> {
+    let settings = config.settings(config.listen.first().map_or(0, |address| address.port()));
+    let mut findings = Vec::new();
+    if !settings.issuer.is_https() {
+        findings.push(Finding::risk(
+            "https",
+            format!(
+                "The issuer {} is plain http: good for trying out on this machine, for nothing else",
+                settings.issuer.as_str()
+            ),
+            "set server.issuer to the https address of the proxy before it",
+        ));
+    } else if settings.trusted_proxies.is_empty() {
+        findings.push(Finding::risk(
+            "proxy",
+            "No proxy is trusted, so that everybody who comes through yours looks like one person to every limit",
+            "name the proxy's address in server.trusted_proxies",
+        ));
+    }
+    for address in config.listen.iter().filter(|address| !address.ip().is_loopback()) {
+        findings.push(Finding::risk(
+            "listen",
+            format!(
+                "{address} takes plain HTTP from other machines: passwords and tokens can be read on the way"
+            ),
+            "listen on loopback behind a proxy with TLS, or let nothing but the proxy reach this address",
+        ));
+    }
+    if let Some(address) = config.metrics_listen.filter(|address| !address.ip().is_loopback()) {
+        findings.push(Finding::risk(
+            "metrics",
+            format!("{address} shows the counters to other machines"),
+            "set server.metrics_listen to a loopback address, or let nothing but the collector reach it",
+        ));
+    }
+    if settings.pkce == PkceRule::Public {
+        findings.push(Finding::risk(
+            "pkce",
+            "pkce.required is public: clients with a secret may send neither code_challenge nor nonce, and take a stolen code",
+            "set pkce.required to auto",
+        ));
+    }
+    if settings.lives.refresh_grace_s > 0 {
+        findings.push(Finding::advice(
+            "refresh tokens",
+            format!(
+                "For {} s a used refresh token is answered again, to a thief as well",
+                settings.lives.refresh_grace_s
+            ),
+            "set lives.refresh_grace to 0, unless clients lose answers",
+        ));
+    }
+    if let Database::Postgres { url, .. } = &config.database
+        && url.contains("sslmode=disable")
+    {
+        findings.push(Finding::risk(
+            "database",
+            "The connection to PostgreSQL is not encrypted (sslmode=disable)",
+            "use a Unix socket or loopback, or a network that nobody else is on",
+        ));
+    }
+    findings
+}
+
+/// Who else can read what.
+fn of_files(config: &Config) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let mut look = |about, path: &Path, allowed: u32| {
+        let Ok(file) = std::fs::metadata(path) else { return };
+        let mode = file.permissions().mode() & 0o777;
+        if mode & !allowed != 0 {
+            findings.push(Finding::risk(
+                about,
+                format!("{} can be used by other users of this machine (mode {mode:04o})", path.display()),
+                format!("chmod {allowed:o} {}", path.display()),
+            ));
+        }
+    };
+    if let Some(folder) = config.folder() {
+        look("data folder", folder, 0o700);
+        look("database", &folder.join("authmachine.db"), 0o600);
+    }
+    let holds_password = matches!(config.database, Database::Postgres { .. });
+    if let Some(file) = config.file.as_ref().filter(|_| holds_password) {
+        look("configuration", file, 0o640);
+    }
+    if let (Ok(key), Some(Ok(folder))) =
+        (std::fs::metadata(&config.key_file), config.folder().map(std::fs::metadata))
+        && key.uid() != folder.uid()
+    {
+        findings.push(Finding::risk(
+            "master key",
+            "The master key and the data folder belong to two users: one of them cannot start the service",
+            format!("chown both to the service's user, such as {}", config.key_file.display()),
+        ));
+    }
+    findings
+}
+
+fn of_installation(installation: &Installation) -> Result<Vec<Finding>> {
+    let now = installation.now();
+    let mut findings = Vec::new();
+    if let Err(why) = installation.store.check_statements() {
+        findings.push(Finding::risk(
+            "database",
+            format!("{why}"),
+            "the schema is not ours: restore it from a backup",
+        ));
+    }
+    let (keys, clients, tokens) = installation
+        .read(|reads| Ok((reads.list_signing_keys()?, reads.list_clients()?, reads.list_api_tokens()?)))?;
+    findings.extend(of_keys(&keys, now));
+    let mut with_short_secret = Vec::new();
+    for client in &clients {
+        if client::has_short_secret(installation, client)? {
+            with_short_secret.push(client.client_id.as_str());
+        }
+    }
+    let algorithms: Vec<Algorithm> =
+        keys.iter().filter(|key| key.is_active()).map(|key| key.algorithm).collect();
+    findings.extend(of_clients(&clients, &algorithms, &with_short_secret, &busy(installation, now)?));
+    findings.extend(of_tokens(&tokens, now));
+
+    let from_the_future = event_id_at(now.plus_seconds(CLOCK_S));
+    let later = installation.read(move |reads| reads.list_events(Some(from_the_future), 1))?;
+    if now < NOT_BEFORE || !later.is_empty() {
+        findings.push(Finding::risk(
+            "clock",
+            format!("The clock says {}, and things were done later than that", when::rfc3339_of(now)),
+            "set the clock, and let it be kept (NTP): every life of a token is measured by it",
+        ));
+    }
+    Ok(findings)
+}
+
+fn of_keys(keys: &[SigningKeyRecord], now: Timestamp) -> Vec<Finding> {
+    let active = |algorithm| keys.iter().find(|key| key.is_active() && key.algorithm == algorithm);
+    let mut findings = Vec::new();
+    if keys.is_empty() {
+        // The first start makes them.
+        return findings;
+    }
+    if active(Algorithm::RS256).is_none() {
+        findings.push(Finding::risk(
+            "keys",
+            "No key signs with RS256, which every client expects that says nothing: the service does not start",
+            "authmachine keys rotate --alg RS256",
+        ));
+    }
+    if active(Algorithm::ES256).is_none() {
+        findings.push(Finding::advice(
+            "keys",
+            "No key signs with ES256, which costs a twentieth of RS256",
+            "authmachine keys rotate --alg ES256",
+        ));
+    }
+    for key in keys.iter().filter(|key| key.is_active() && now.seconds_since(key.created_at) > OLD_KEY_S) {
+        findings.push(Finding::advice(
+            "keys",
+            format!(
+                "The {} key {} has signed since {}",
+                key.algorithm,
+                key.kid,
+                when::rfc3339_of(key.created_at)
+            ),
+            format!("authmachine keys rotate --alg {}", key.algorithm),
+        ));
+    }
+    findings
+}
+
+fn of_clients(
+    clients: &[Client],
+    algorithms: &[Algorithm],
+    with_short_secret: &[&str],
+    busy: &BTreeMap<String, usize>,
+) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for client in clients.iter().filter(|client| !client.disabled) {
+        let id = client.client_id.as_str();
+        if with_short_secret.contains(&id) {
+            findings.push(Finding::risk(
+                "client secret",
+                format!("The secret of {id} was chosen, and is so short that it can be guessed"),
+                format!("authmachine client rotate-secret {id}"),
+            ));
+        }
+        let algorithm = client.id_token_alg;
+        if !algorithms.is_empty() && !algorithms.contains(&algorithm) {
+            findings.push(Finding::risk(
+                "client",
+                format!("{id} wants ID tokens with {algorithm}, and no key signs with that"),
+                format!("authmachine keys rotate --alg {algorithm}"),
+            ));
+        }
+        if let Some(count) = busy.get(id).filter(|count| algorithm == Algorithm::RS256 && **count >= BUSY) {
+            findings.push(Finding::advice(
+                "client",
+                format!("{id} got tokens {count} times in the last hour, signed with RS256; ES256 costs a twentieth"),
+                format!("ask whether it can check ES256, then: authmachine client set {id} --id-token-alg ES256"),
+            ));
+        }
+        let plain = client.redirect_uris.iter().find(|uri| uri.starts_with("http://"));
+        if let Some(uri) = plain.filter(|_| client.kind == ClientKind::Web) {
+            findings.push(Finding::advice(
+                "client",
+                format!("{id} returns to {uri}: fine while it is developed"),
+                format!("authmachine client set {id} --redirect-uri https://…"),
+            ));
+        }
+    }
+    findings
+}
+
+fn of_tokens(tokens: &[ApiToken], now: Timestamp) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for token in tokens.iter().filter(|token| token.revoked_at.is_none()) {
+        let name = &token.name;
+        match token.expires_at {
+            None => findings.push(Finding::risk(
+                "api token",
+                format!("{name:?} never ends: whoever finds it in ten years can use it"),
+                "make another with an end, give that to its program, then revoke this one",
+            )),
+            Some(end) if end <= now => findings.push(Finding::advice(
+                "api token",
+                format!("{name:?} has ended ({})", when::rfc3339_of(end)),
+                format!("authmachine api-token revoke {name:?}, and a new one if its program still asks"),
+            )),
+            Some(end) if end <= now.plus_seconds(SOON_S) => findings.push(Finding::advice(
+                "api token",
+                format!("{name:?} ends soon ({})", when::rfc3339_of(end)),
+                "make another, and give that to its program",
+            )),
+            Some(_) => {}
+        }
+    }
+    findings
+}
+
+/// How often each client got tokens in the last hour.
+fn busy(installation: &Installation, now: Timestamp) -> Result<BTreeMap<String, usize>> {
+    let mut after = event_id_at(now.plus_seconds(-3_600));
+    let mut counts = BTreeMap::new();
+    let mut seen = 0;
+    while seen < MAX_EVENTS {
+        let page: Vec<Event> = installation.read(move |reads| reads.list_events(Some(after), PAGE))?;
+        let Some(last) = page.last() else { break };
+        after = last.id;
+        seen += page.len();
+        for event in page.into_iter().filter(|event| event.kind == EventKind::TokensIssued) {
+            *counts.entry(event.client.unwrap_or_default()).or_default() += 1;
+        }
+    }
+    Ok(counts)
+}
+
+/// The id that an event would have at that time: ids are ordered by time.
+fn event_id_at(time: Timestamp) -> EventId {
+    EventId(IdSource::new(0).next(Kind::Row, time))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use authmachine_protocol::Scopes;
+    use authmachine_provider::client::ObjectScope;
+    use authmachine_provider::ids::{ApiTokenId, ClientId};
+
+    const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
+
+    fn said(findings: &[Finding]) -> Vec<String> {
+        findings.iter().map(|finding| format!("{} {}", finding.word(), finding.about)).collect()
+    }
+
+    fn key(algorithm: Algorithm, days_old: i64) -> SigningKeyRecord {
+        SigningKeyRecord {
+            kid: "k".to_owned(),
+            algorithm,
+            private_sealed: Vec::new(),
+            created_at: NOW.plus_seconds(-days_old * 86_400),
+            retired_at: None,
+            expires_at: None,
+        }
+    }
+
+    fn client() -> Client {
+        Client {
+            id: ClientId(1),
+            client_id: "shop".to_owned(),
+            name: "Shop".to_owned(),
+            secret_hmac: Some([1; 32]),
+            auth_method: None,
+            kind: ClientKind::Web,
+            first_party: false,
+            pkce: None,
+            grant_types: Vec::new(),
+            scopes: Scopes::default(),
+            id_token_alg: Algorithm::RS256,
+            redirect_uris: vec!["https://shop.example/cb".to_owned()],
+            post_logout_redirect_uris: Vec::new(),
+            objects: Vec::new(),
+            disabled: false,
+            created_at: NOW,
+        }
+    }
+
+    fn token(expires_at: Option<Timestamp>) -> ApiToken {
+        ApiToken {
+            id: ApiTokenId(1),
+            name: "reports".to_owned(),
+            scopes: Scopes::default(),
+            objects: ObjectScope::All,
+            created_at: NOW,
+            expires_at,
+            revoked_at: None,
+            last_used_at: None,
+        }
+    }
+
+    #[test]
+    fn keys_are_missing_or_old() {
+        assert_eq!(said(&of_keys(&[], NOW)), Vec::<String>::new());
+        assert_eq!(
+            said(&of_keys(&[key(Algorithm::RS256, 1), key(Algorithm::ES256, 1)], NOW)),
+            Vec::<String>::new()
+        );
+        assert_eq!(said(&of_keys(&[key(Algorithm::EdDSA, 1)], NOW)), ["risk keys", "advice keys"]);
+        assert_eq!(
+            said(&of_keys(&[key(Algorithm::RS256, 366), key(Algorithm::ES256, 1)], NOW)),
+            ["advice keys"]
+        );
+        let retired = SigningKeyRecord { retired_at: Some(NOW), ..key(Algorithm::RS256, 366) };
+        assert_eq!(said(&of_keys(&[retired, key(Algorithm::ES256, 1)], NOW)), ["risk keys"]);
+    }
+
+    #[test]
+    fn clients_have_short_secrets_unsigned_algorithms_or_much_to_do() {
+        let look = |client: Client, short: &[&str], count| {
+            let busy = BTreeMap::from([("shop".to_owned(), count)]);
+            said(&of_clients(&[client], &[Algorithm::RS256], short, &busy))
+        };
+        assert_eq!(look(client(), &[], BUSY - 1), Vec::<String>::new());
+        assert_eq!(look(client(), &["shop"], 0), ["risk client secret"]);
+        assert_eq!(look(client(), &[], BUSY), ["advice client"]);
+        assert_eq!(look(Client { id_token_alg: Algorithm::ES256, ..client() }, &[], BUSY), ["risk client"]);
+        let local = vec!["http://localhost:5000/cb".to_owned()];
+        assert_eq!(look(Client { redirect_uris: local.clone(), ..client() }, &[], 0), ["advice client"]);
+        let disabled = Client { disabled: true, redirect_uris: local, ..client() };
+        assert_eq!(look(disabled, &["shop"], BUSY), Vec::<String>::new());
+    }
+
+    #[test]
+    fn api_tokens_end_in_time() {
+        let look =
+            |seconds: Option<i64>| said(&of_tokens(&[token(seconds.map(|s| NOW.plus_seconds(s)))], NOW));
+        assert_eq!(look(None), ["risk api token"]);
+        assert_eq!(look(Some(0)), ["advice api token"]);
+        assert_eq!(look(Some(SOON_S)), ["advice api token"]);
+        assert_eq!(look(Some(SOON_S + 1)), Vec::<String>::new());
+        let revoked = ApiToken { revoked_at: Some(NOW), ..token(None) };
+        assert!(of_tokens(&[revoked], NOW).is_empty());
+    }
+
+    #[test]
+    fn an_event_of_a_time_comes_after_the_id_of_that_time() {
+        let at = |seconds| IdSource::new(63).next(Kind::Row, NOW.plus_seconds(seconds));
+        assert!(at(-1) < event_id_at(NOW).0);
+        assert!(at(0) > event_id_at(NOW).0);
+    }
+}

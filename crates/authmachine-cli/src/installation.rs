@@ -1,0 +1,231 @@
+//! An opened installation: its store and its keys, for the commands that work on it.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+use authmachine_provider::Timestamp;
+use authmachine_provider::client::Client;
+use authmachine_provider::event::{Event, EventKind};
+use authmachine_provider::ids::{IdSource, Kind};
+use authmachine_provider::permission_records::{Group, Object, PermissionType};
+use authmachine_provider::user::User;
+use authmachine_server::secrets::Secrets;
+use authmachine_server::{Clock, events, random};
+use authmachine_store::settings::Settings;
+use authmachine_store::{Reads, Store, StoreError, Tx};
+use serde_json::{Map, Value};
+
+use crate::config::Config;
+use crate::master_key::{self, MasterKey};
+use crate::output;
+
+/// Who the audit trail says it was.
+const ACTOR: &str = "operator";
+/// Where the database keeps what it knows its key by.
+const KEY_CHECK: &str = "key_check";
+/// The embedded database, as the store names it.
+const DATABASE_FILE: &str = "authmachine.db";
+/// How long a command waits for its turn.
+const WRITE_DEADLINE: Duration = Duration::from_secs(10);
+
+/// What to do where there is no installation yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Missing {
+    /// Make a new one.
+    Make,
+    /// Say so: a list of nothing, in a folder that was made by a mistake, helps nobody.
+    Refuse,
+}
+
+/// An opened installation.
+pub(crate) struct Installation {
+    /// The store.
+    pub(crate) store: Store,
+    /// The master key.
+    pub(crate) master_key: MasterKey,
+    /// Keys derived from it.
+    pub(crate) secrets: Secrets,
+    ids: IdSource,
+}
+
+impl Installation {
+    /// Opens what `config` names.
+    ///
+    /// # Errors
+    /// A database without its key, a key without its database, a key that others can read, a database that does not answer.
+    pub(crate) fn open(config: &Config, missing: Missing) -> Result<Self> {
+        let key = master_key::read(&config.key_file)?;
+        if missing == Missing::Refuse
+            && config.folder().is_some_and(|folder| !folder.join(DATABASE_FILE).exists())
+        {
+            return Err(not_there(config));
+        }
+        let store = Store::open(Settings::new(config.database.clone()))?;
+        let check = store.read_blocking(|reads| reads.find_meta(KEY_CHECK))?;
+        let file = config.key_file.display();
+        let master_key = match (key, &check) {
+            (None, Some(_)) => bail!(
+                "the database was made with a master key, and there is none in {file}; \
+                 put it there from your backup (without it, nobody can sign in and no secret can be checked)"
+            ),
+            (None, None) if missing == Missing::Refuse => return Err(not_there(config)),
+            (None, None) => match master_key::make(&config.key_file)? {
+                Some(key) => {
+                    output::note(format_args!(
+                        "Made the master key {file}; keep a copy apart from the database."
+                    ));
+                    key
+                }
+                None => {
+                    master_key::read(&config.key_file)?.context("the master key came and went; try again")?
+                }
+            },
+            (Some(key), _) => key,
+        };
+        let installation = Self::with_key(store, master_key);
+        installation.prove_key().with_context(|| format!("the master key is {file}"))?;
+        Ok(installation)
+    }
+
+    fn with_key(store: Store, master_key: MasterKey) -> Self {
+        let [node] = random::bytes();
+        Self { store, secrets: Secrets::derive(&master_key), master_key, ids: IdSource::new(node) }
+    }
+
+    /// Checks that the database was made with this key; a new one is from now on.
+    fn prove_key(&self) -> Result<()> {
+        let ours = master_key::check_value(&self.master_key);
+        let known = self.read(|reads| reads.find_meta(KEY_CHECK))?;
+        let known = match known {
+            Some(known) => Some(known),
+            None => {
+                let ours = ours.clone();
+                self.write(move |tx| {
+                    // A database that has keys and no check value was not made by us, or lost a row.
+                    if tx.list_signing_keys()?.is_empty() {
+                        tx.insert_meta(KEY_CHECK, &ours)?;
+                    }
+                    tx.find_meta(KEY_CHECK)
+                })?
+            }
+        };
+        if known != Some(ours) {
+            bail!(
+                "the database was made with another master key; put that one in its place from your backup"
+            );
+        }
+        Ok(())
+    }
+
+    /// The time now.
+    pub(crate) fn now(&self) -> Timestamp {
+        Clock::System.now()
+    }
+
+    /// A fresh id.
+    pub(crate) fn id(&self, kind: Kind) -> i64 {
+        self.ids.next(kind, self.now())
+    }
+
+    /// Where ids come from.
+    pub(crate) fn ids(&self) -> &IdSource {
+        &self.ids
+    }
+
+    /// An event, to be inserted in the unit of work that it documents.
+    pub(crate) fn event<const N: usize>(&self, kind: EventKind, detail: [(&str, Value); N]) -> Event {
+        let detail: Map<String, Value> =
+            detail.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        Event { detail, ..events::new(&self.ids, self.now(), kind, ACTOR) }
+    }
+
+    /// Runs a unit of work.
+    ///
+    /// # Errors
+    /// When the database does not answer, or is busy for too long.
+    pub(crate) fn write<T, F>(&self, unit: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: Fn(&mut Tx) -> Result<T, StoreError> + Send + 'static,
+    {
+        self.store.write_blocking(Instant::now() + WRITE_DEADLINE, unit).context("nothing was changed")
+    }
+
+    /// Reads.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub(crate) fn read<T, F>(&self, read: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: Fn(&mut Reads) -> Result<T, StoreError> + Send + 'static,
+    {
+        Ok(self.store.read_blocking(read)?)
+    }
+
+    /// The user with this name, mail address or id.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub(crate) fn user(&self, name: &str) -> Result<User> {
+        let wanted = name.to_owned();
+        let found = self.read(move |reads| match reads.find_user_by_login(&wanted)? {
+            None => reads.find_user_by_sub(&wanted),
+            found => Ok(found),
+        })?;
+        found
+            .with_context(|| format!("there is no user {name:?}; `authmachine user list` shows who is there"))
+    }
+
+    /// The client with this `client_id`.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub(crate) fn client(&self, client_id: &str) -> Result<Client> {
+        let wanted = client_id.to_owned();
+        let found = self.read(move |reads| reads.find_client_by_client_id(&wanted))?;
+        found.with_context(|| {
+            format!("there is no client {client_id:?}; `authmachine client list` shows who is there")
+        })
+    }
+
+    /// The object with this code.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub(crate) fn object(&self, code: &str) -> Result<Object> {
+        let wanted = code.to_owned();
+        let found = self.read(move |reads| reads.find_object(&wanted))?;
+        found
+            .with_context(|| format!("there is no object {code:?}; `authmachine object add {code}` makes it"))
+    }
+
+    /// The permission type with this code.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub(crate) fn permission_type(&self, code: &str) -> Result<PermissionType> {
+        let wanted = code.to_owned();
+        let found = self.read(move |reads| reads.find_permission_type(&wanted))?;
+        found.with_context(|| {
+            format!("there is no permission type {code:?}; `authmachine permission-type add {code}` makes it")
+        })
+    }
+
+    /// The group with this code.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub(crate) fn group(&self, code: &str) -> Result<Group> {
+        let wanted = code.to_owned();
+        let found = self.read(move |reads| reads.find_group(&wanted))?;
+        found.with_context(|| format!("there is no group {code:?}; `authmachine group add {code}` makes it"))
+    }
+}
+
+fn not_there(config: &Config) -> anyhow::Error {
+    let place = config.folder().map_or("that database".to_owned(), |folder| folder.display().to_string());
+    anyhow::anyhow!(
+        "there is no installation in {place} yet: start `authmachine serve` once, or name another configuration with --config"
+    )
+}

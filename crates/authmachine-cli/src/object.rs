@@ -1,0 +1,63 @@
+//! `authmachine object …`
+
+use anyhow::{Context as _, Result, bail};
+use authmachine_permissions::check_object_code;
+use authmachine_provider::event::EventKind;
+use authmachine_provider::ids::{Kind, ObjectId};
+use authmachine_provider::permission_records::Object;
+use clap::Subcommand;
+
+use crate::Place;
+use crate::installation::{Installation, Missing};
+use crate::named::{self, New, PAGE};
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Makes an object
+    Add(New),
+    /// Lists the objects
+    List {
+        /// Prints JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+pub(crate) fn run(command: Command, place: &Place) -> Result<()> {
+    match command {
+        Command::Add(new) => {
+            check_object_code(&new.code)
+                .with_context(|| format!("the code {:?} cannot be used", new.code))?;
+            let name = new.name()?;
+            let (_, installation) = place.open(Missing::Make)?;
+            insert(&installation, &new.code, &name)?;
+            named::made("object", &new.code, &name, new.json)
+        }
+        Command::List { json } => {
+            let (_, installation) = place.open(Missing::Refuse)?;
+            let all = named::all(|last: Option<&Object>| {
+                let after = last.map(|object| object.code.clone());
+                installation.read(move |reads| reads.list_objects(after.as_deref(), PAGE))
+            })?;
+            named::list(all.iter().map(|object| (&*object.code, &*object.name)), json)
+        }
+    }
+}
+
+/// Stores a new object.
+pub(crate) fn insert(installation: &Installation, code: &str, name: &str) -> Result<()> {
+    let id = ObjectId(installation.id(Kind::Row));
+    let object = Object { id, code: code.to_owned(), name: name.to_owned() };
+    let event = installation.event(EventKind::ObjectCreated, [("object", code.into())]);
+    let is_new = installation.write(move |tx| {
+        let is_new = tx.insert_object(&object)?;
+        if is_new {
+            tx.insert_event(&event)?;
+        }
+        Ok(is_new)
+    })?;
+    if !is_new {
+        bail!("there is an object {code} already");
+    }
+    Ok(())
+}

@@ -1,0 +1,145 @@
+//! `authmachine serve`
+
+use std::future::Future;
+use std::net::SocketAddr;
+
+use anyhow::{Context as _, Result};
+use authmachine_server::{App, Clock, health, jobs, listen};
+use clap::Args;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
+
+use crate::config::{Config, Flags};
+use crate::installation::{Installation, Missing};
+use crate::ports::{self, Wanted};
+use crate::{Place, log, output};
+
+#[derive(Args)]
+pub(crate) struct Options {
+    /// An address to listen on, plain HTTP, such as 127.0.0.1:8000 (again for more); port 0 is any free one
+    #[arg(long, value_name = "ADDR")]
+    listen: Vec<String>,
+    /// The address that browsers and clients use, such as https://id.example.com
+    #[arg(long, value_name = "URL")]
+    issuer: Option<String>,
+}
+
+pub(crate) fn run(options: Options, place: &Place) -> Result<()> {
+    let flags = Flags { listen: options.listen, issuer: options.issuer, ..place.flags() };
+    let config = Config::load(&flags)?;
+    log::start(config.log)?;
+    let installation = Installation::open(&config, Missing::Make)?;
+    installation.store.lock_for_serving()?;
+    let has_users = !installation.read(|reads| reads.list_users(None, 1))?.is_empty();
+    runtime()?.block_on(serve(&config, installation, (!has_users).then(|| user_add(&config, place))))
+}
+
+/// A runtime for servers.
+pub(crate) fn runtime() -> Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the threads of the server")
+}
+
+async fn serve(config: &Config, installation: Installation, next_step: Option<String>) -> Result<()> {
+    // From the first moment on: whoever asks us to stop does not wait for our start.
+    let stop = stop_signal()?;
+    let wanted = Wanted {
+        purpose: "the provider",
+        choose: "--listen 127.0.0.1:8001 or server.listen",
+        may_lack_ipv6: config.listens_by_default,
+    };
+    let listeners = ports::take(&config.listen, wanted).await?;
+    let metrics = take_metrics(config).await?;
+    let first = listeners[0].local_addr()?;
+
+    let settings = config.settings(first.port());
+    let issuer = settings.issuer.as_str().to_owned();
+    let name = settings.brand.product_name.clone();
+    let app =
+        App::start(settings, installation.store.clone(), &installation.master_key, Clock::System).await?;
+    drop(installation);
+    let running = jobs::start(app.clone());
+
+    for listener in &listeners {
+        tracing::info!("Listening on {}", url_of(listener.local_addr()?));
+    }
+    for listener in &metrics {
+        tracing::info!("Metrics at {}/metrics", url_of(listener.local_addr()?));
+    }
+    // The last word of the line is where it can be reached. Whether anybody reads it does not matter.
+    let _ = match &config.issuer {
+        None => output::line(format_args!("Serving {name} at {issuer}")),
+        Some(_) => output::line(format_args!("Serving {issuer} at {}", url_of(first))),
+    };
+    if let Some(next_step) = next_step {
+        output::note(format_args!("Nobody can sign in yet. Make the first user with:\n  {next_step}"));
+    }
+
+    let (stopping, stopped) = watch::channel(());
+    let until_stopped = || {
+        let mut stopped = stopped.clone();
+        async move { drop(stopped.changed().await) }
+    };
+    tokio::join!(
+        async {
+            stop.await;
+            tracing::info!("Stopping: answers that have begun finish, nothing new begins");
+            drop(stopping);
+        },
+        listen::serve(app.clone(), authmachine_server::router(&app), listeners, until_stopped()),
+        listen::serve(app.clone(), health::router(&app), metrics, until_stopped()),
+    );
+    running.stop().await;
+    tracing::info!("Stopped");
+    Ok(())
+}
+
+/// The listener for operators. On its usual port, which nobody asked for, it may be missing: a second installation has none then.
+async fn take_metrics(config: &Config) -> Result<Vec<TcpListener>> {
+    let Some(address) = config.metrics_listen else { return Ok(Vec::new()) };
+    let wanted = Wanted { purpose: "metrics", choose: "server.metrics_listen", may_lack_ipv6: false };
+    match ports::take(&[address], wanted).await {
+        Err(error) if config.metrics_by_default => {
+            tracing::warn!("No metrics: {error}");
+            Ok(Vec::new())
+        }
+        taken => taken,
+    }
+}
+
+/// Waits for SIGTERM or Ctrl-C, from now on.
+pub(crate) fn stop_signal() -> Result<impl Future<Output = ()>> {
+    let listen = |kind| -> Result<Signal> { signal(kind).context("cannot listen to signals") };
+    let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
+fn url_of(address: SocketAddr) -> String {
+    format!("http://{address}")
+}
+
+/// The line that makes the first user of this installation.
+fn user_add(config: &Config, place: &Place) -> String {
+    let mut line = program();
+    if let Some(file) = &place.config {
+        line += &format!(" --config {}", file.display());
+    }
+    if config.database_by_flag {
+        // Not repeated: there may be a password in it.
+        line += " --database URL";
+    }
+    line + " user add alice --email alice@example.com"
+}
+
+/// This program as it was called.
+pub(crate) fn program() -> String {
+    std::env::args().next().unwrap_or_else(|| "authmachine".to_owned())
+}

@@ -1,0 +1,207 @@
+//! `client …`
+
+use crate::support::Place;
+
+const URI: &str = "https://shop.example/cb";
+
+#[test]
+fn a_client_gets_a_secret_once_and_the_usual_rights() {
+    let place = Place::new();
+    let made =
+        place.json(&["client", "add", "--id", "shop", "--redirect-uri", URI, "https://shop.example/2"]);
+    assert_eq!(made["client_secret"].as_str().map(str::len), Some(43));
+    assert_eq!(made["grant_types"], serde_json::json!(["authorization_code", "refresh_token"]));
+    assert_eq!(made["scope"], "openid profile email");
+    assert_eq!(made["id_token_signed_response_alg"], "RS256");
+    assert_eq!(made["redirect_uris"], serde_json::json!([URI, "https://shop.example/2"]));
+    assert_eq!((&made["first_party"], &made["public"]), (&false.into(), &false.into()));
+    let listed = place.json(&["client", "list"]);
+    assert_eq!(listed[0]["client_id"], "shop");
+    assert_eq!(listed[0].get("client_secret"), None);
+
+    let printed = place.ok(&["client", "add", "--id", "more", "--redirect-uri", URI]);
+    let secret = printed.trim_end().rsplit(' ').next().expect("a word");
+    assert_eq!(secret.len(), 43, "{printed}");
+    assert!(!format!("{:?}", place.events()).contains(secret));
+    assert_eq!(place.event_kinds(0), ["client_created", "client_created"]);
+    assert_eq!(place.events()[1].client.as_deref(), Some("more"));
+}
+
+#[test]
+fn flags_widen_what_a_new_client_may_do() {
+    let place = Place::new();
+    place.ok(&["object", "add", "object1"]);
+    let made = place.json_with(
+        &[
+            "client",
+            "add",
+            "--id",
+            "test",
+            "--name",
+            "Test",
+            "--redirect-uri",
+            "http://localhost:5000/cb",
+            "--post-logout-redirect-uri",
+            "http://localhost:5000/out",
+            "--objects",
+            "object1",
+            "object2",
+            "--grant-type",
+            "client_credentials",
+            "--scope",
+            "phone",
+            "--scope",
+            "address offline_access",
+            "--id-token-alg",
+            "ES256",
+            "--pkce",
+            "all",
+            "--auth-method",
+            "client_secret_post",
+            "--secret-stdin",
+        ],
+        "a secret of thirty-two characters",
+    );
+    assert_eq!(made.get("client_secret"), None, "it is known already");
+    assert_eq!(
+        made["grant_types"],
+        serde_json::json!(["authorization_code", "refresh_token", "client_credentials"])
+    );
+    assert_eq!(made["scope"], "openid profile email phone address offline_access");
+    assert_eq!(made["objects"], serde_json::json!(["object1", "object2"]));
+    assert_eq!(made["token_endpoint_auth_method"], "client_secret_post");
+    assert_eq!((&made["id_token_signed_response_alg"], &made["pkce"]), (&"ES256".into(), &"all".into()));
+    assert_eq!(made["client_name"], "Test");
+
+    let public = place.json(&["client", "add", "--id", "spa", "--public", "--redirect-uri", URI]);
+    assert_eq!((&public["public"], public.get("client_secret")), (&true.into(), None));
+    assert_eq!(public["token_endpoint_auth_method"], "none");
+    let native =
+        ["client", "add", "--id", "phone", "--public", "--native", "--redirect-uri", "com.example.phone:/cb"];
+    assert_eq!(place.json(&native)["application_type"], "native");
+    let machine = place.json(&["client", "add", "--id", "cron", "--grant-type", "client_credentials"]);
+    assert_eq!(machine["grant_types"], serde_json::json!(["client_credentials"]));
+    let table = place.ok(&["client", "list"]);
+    assert!(
+        table.lines().any(|line| line.starts_with("phone ") && line.contains("public, native")),
+        "{table}"
+    );
+}
+
+#[test]
+fn lg1_a_secret_on_the_command_line_is_warned_about_and_never_repeated() {
+    let place = Place::new();
+    let outcome = place
+        .run(&["client", "add", "--id", "test", "--secret", "walrus", "--redirect-uri", URI, "--json"], "");
+    assert_eq!(outcome.code, Some(0), "{outcome:?}");
+    assert!(outcome.stderr.contains("process list"), "{outcome:?}");
+    assert!(!format!("{outcome:?}{:?}", place.events()).contains("walrus"), "{outcome:?}");
+    for both in [
+        ["--secret", "a", "--secret-stdin"].as_slice(),
+        &["--secret", "a", "--public"],
+        &["--public", "--secret-stdin"],
+    ] {
+        let arguments = [&["client", "add", "--id", "x", "--redirect-uri", URI][..], both].concat();
+        assert_eq!(place.run(&arguments, "").code, Some(2), "{both:?}");
+    }
+}
+
+#[test]
+fn a_client_is_changed_switched_off_and_gets_another_secret() {
+    let place = Place::new();
+    place.ok(&["client", "add", "--id", "shop", "--redirect-uri", URI]);
+    let changed = place.json(&[
+        "client",
+        "set",
+        "shop",
+        "--redirect-uri",
+        "https://shop.example/new",
+        "--scope",
+        "openid",
+    ]);
+    assert_eq!(changed["redirect_uris"], serde_json::json!(["https://shop.example/new"]));
+    assert_eq!(changed["scope"], "openid");
+    assert_eq!(place.events()[1].detail["changed"], serde_json::json!(["redirect_uris", "scope"]));
+    assert!(
+        place
+            .refused(&["client", "set", "shop", "--scope", "openid"])
+            .contains("nothing of shop would change")
+    );
+    place.ok(&["client", "disable", "shop"]);
+    assert_eq!(place.json(&["client", "list"])[0]["disabled"], true);
+    place.ok(&["client", "enable", "shop"]);
+
+    let first = place.json(&["client", "rotate-secret", "shop"]);
+    let second = place.json(&["client", "rotate-secret", "shop"]);
+    assert_eq!(first["client_secret"].as_str().map(str::len), Some(43));
+    assert_ne!(first["client_secret"], second["client_secret"]);
+    let own = place.json_with(
+        &["client", "rotate-secret", "shop", "--secret-stdin"],
+        "the walrus and the carpenter were",
+    );
+    assert_eq!(own.get("client_secret"), None);
+    let kinds = ["client_changed", "client_changed", "client_changed"];
+    assert_eq!(place.event_kinds(1), [&kinds[..], &["client_secret_rotated"; 3]].concat());
+    place.ok(&["client", "add", "--id", "spa", "--public", "--redirect-uri", URI]);
+    assert!(place.refused(&["client", "rotate-secret", "spa"]).contains("no secret"));
+    assert!(
+        place.refused(&["client", "set", "spa", "--auth-method", "client_secret_post"]).contains("public")
+    );
+}
+
+#[test]
+fn ru8_every_address_at_every_door_passes_the_one_validator() {
+    let place = Place::new();
+    place.ok(&["client", "add", "--id", "shop", "--redirect-uri", URI]);
+    let doors: [(&[&str], &str); 4] = [
+        (&["client", "add", "--id", "new"], "--redirect-uri"),
+        (&["client", "add", "--id", "new", "--redirect-uri", URI], "--post-logout-redirect-uri"),
+        (&["client", "set", "shop"], "--redirect-uri"),
+        (&["client", "set", "shop"], "--post-logout-redirect-uri"),
+    ];
+    for (door, flag) in doors {
+        for (uri, said) in [
+            ("http://shop.example/cb", "plain http is only for loopback"),
+            ("https://shop.example/cb#x", "fragment"),
+            ("https://user@shop.example/cb", "user name or password"),
+            ("com.example.app:/cb", "scheme"),
+            ("javascript:alert(1)", "scheme"),
+            ("/cb", "not an absolute URI"),
+            ("https://shöp.example/", "non-ASCII"),
+        ] {
+            let said_by_us = place.refused(&[door, &[flag, uri]].concat());
+            assert!(said_by_us.contains(flag) && said_by_us.contains(said), "{door:?} {uri}: {said_by_us}");
+        }
+    }
+    let clients = place.json(&["client", "list"]);
+    assert_eq!((clients.as_array().map(Vec::len), &clients[0]["redirect_uris"][0]), (Some(1), &URI.into()));
+}
+
+#[test]
+fn what_makes_no_sense_is_refused() {
+    let place = Place::new();
+    place.ok(&["client", "add", "--id", "shop", "--redirect-uri", URI]);
+    let add = |more: &[&str]| place.refused(&[&["client", "add", "--id", "new"][..], more].concat());
+    assert!(place.refused(&["client", "add", "--id", "shop", "--redirect-uri", URI]).contains("already"));
+    assert!(place.refused(&["client", "add", "--id", "a b", "--redirect-uri", URI]).contains("client id"));
+    assert!(add(&[]).contains("needs --redirect-uri"));
+    assert!(add(&["--grant-type", "authorization_code"]).contains("needs --redirect-uri"));
+    assert!(add(&["--public", "--grant-type", "client_credentials"]).contains("RFC 6749"));
+    assert!(add(&["--redirect-uri", URI, "--id-token-alg", "PS256"]).contains("keys rotate --alg PS256"));
+    assert!(add(&["--redirect-uri", URI, "--objects", "is_superuser"]).contains("reserved"));
+    assert!(place.refused(&["client", "rotate-secret", "nobody"]).contains(r#"there is no client "nobody""#));
+    assert!(
+        place.refused_with(&["client", "rotate-secret", "shop", "--secret-stdin"], "ä").contains("ASCII")
+    );
+    for wrong in [
+        ["--grant-type", "password"],
+        ["--id-token-alg", "none"],
+        ["--pkce", "never"],
+        ["--auth-method", "none"],
+        ["--scope", "a\"b"],
+    ] {
+        let arguments = [&["client", "add", "--id", "new", "--redirect-uri", URI][..], &wrong].concat();
+        assert_eq!(place.run(&arguments, "").code, Some(2), "{wrong:?}");
+    }
+    assert_eq!(place.event_kinds(0), ["client_created"]);
+}

@@ -1,0 +1,12 @@
+//! The built binary from outside, each test in a folder of its own.
+
+mod clients;
+mod configuration;
+mod demo;
+mod doctor;
+mod permissions;
+mod postgres;
+mod serving;
+mod support;
+mod tokens_and_keys;
+mod users;

@@ -1,0 +1,109 @@
+//! A few commands on PostgreSQL.
+
+use std::env;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use postgres::{Client, NoTls};
+use url::Url;
+
+use crate::support::{PASSWORD, Place, post};
+
+/// A database of its own, dropped at the end.
+struct Database {
+    server: Url,
+    name: String,
+}
+
+impl Database {
+    /// `None` when PostgreSQL is left out by name.
+    fn make() -> Option<Self> {
+        let is_skipped = env::var("AUTHMACHINE_TEST_SKIP")
+            .is_ok_and(|names| names.split(',').any(|name| name == "postgres"));
+        if is_skipped {
+            return None;
+        }
+        let server = env::var("AUTHMACHINE_TEST_POSTGRES").expect(
+            "set AUTHMACHINE_TEST_POSTGRES, as `cargo xtask test` does, or AUTHMACHINE_TEST_SKIP=postgres",
+        );
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let name =
+            format!("authmachine_cli_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let made = Self { server: Url::parse(&server).expect("a URL"), name };
+        made.run(&format!("CREATE DATABASE {}", made.name));
+        Some(made)
+    }
+
+    fn run(&self, sql: &str) {
+        let mut client = Client::connect(self.server.as_str(), NoTls).expect("the server answers");
+        client.batch_execute(sql).expect("we may do that");
+    }
+
+    fn url(&self) -> String {
+        let mut url = self.server.clone();
+        url.set_path(&self.name);
+        url.into()
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        self.run(&format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name));
+    }
+}
+
+fn place(database: &Database) -> Place {
+    Place::new().with("DATABASE__URL", &database.url()).with("DATABASE__MAX_CONNECTIONS", "2")
+}
+
+#[test]
+fn the_commands_and_the_server_work_on_postgresql() {
+    let Some(database) = Database::make() else { return };
+    let place = place(&database).with("DATA__KEY_FILE", "authmachine.key");
+    assert!(place.refused(&["user", "list"]).contains("there is no installation in that database"));
+    place.ok_with(&["user", "add", "alice", "--password-stdin"], PASSWORD);
+    assert!(place.refused_with(&["user", "add", "Alice", "--password-stdin"], PASSWORD).contains("already"));
+    place.ok(&["object", "add", "object1"]);
+    place.ok(&["permission-type", "add", "read"]);
+    place.ok(&["grant", "add", "--user", "alice", "--object", "object1", "--type", "read"]);
+    assert!(
+        place
+            .refused(&["grant", "add", "--user", "alice", "--object", "object1", "--type", "read"])
+            .contains("already")
+    );
+    assert_eq!(place.json(&["grant", "list", "--user", "alice"])[0]["object"], "object1");
+    place.ok(&["user", "lock", "alice"]);
+    assert_eq!(place.json(&["user", "list"])[0]["status"], "locked");
+
+    let server = place.serve();
+    assert_eq!(server.get("/readyz").0, 200);
+    let secret =
+        place.json(&["client", "add", "--id", "cron", "--grant-type", "client_credentials"])["client_secret"]
+            .clone();
+    let form = format!(
+        "grant_type=client_credentials&client_id=cron&client_secret={}",
+        secret.as_str().expect("text")
+    );
+    let (status, body) = post(&server.url, "/oidc/token", &form);
+    assert!(status == 200 && body.contains("access_token"), "{status} {body}");
+    place.ok(&["keys", "rotate"]);
+    // Several may serve one PostgreSQL.
+    let second = place.serve();
+    assert_eq!(second.get("/readyz").0, 200);
+    assert_eq!(second.stop().0, Some(0));
+    assert_eq!(server.stop().0, Some(0));
+    assert!(place.run(&["doctor"], "").stdout.contains("One risk found"), "plain http alone");
+}
+
+#[test]
+fn g9_postgresql_needs_the_place_of_its_key_and_that_very_key() {
+    let Some(database) = Database::make() else { return };
+    let said = place(&database).refused(&["serve"]);
+    assert!(said.contains("data.key_file: with PostgreSQL the master key's file must be named"), "{said}");
+    place(&database).with("DATA__KEY_FILE", "one.key").ok(&["object", "add", "object1"]);
+    // Another folder, so another file.
+    let other = place(&database).with("DATA__KEY_FILE", "two.key");
+    let said = other.refused(&["object", "list"]);
+    assert!(said.contains("the database was made with a master key, and there is none in two.key"), "{said}");
+    let said = other.refused(&["user", "list", "--database", "postgres://nobody:hunter2@127.0.0.1:1/x"]);
+    assert!(!said.contains("hunter2"), "{said}");
+}
