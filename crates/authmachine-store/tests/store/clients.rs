@@ -1,0 +1,119 @@
+use authmachine_jose::Algorithm;
+use authmachine_protocol::redirect_uri::ClientKind;
+use authmachine_protocol::{ClientAuthMethod, GrantType, Scopes};
+use authmachine_provider::client::Client;
+use authmachine_store::StoreError;
+
+use crate::records::{NOW, client, grant, session, user};
+use crate::support::both_engines;
+
+/// One with everything else than [`client`] has.
+fn bare(client_id: &str) -> Client {
+    Client {
+        secret_hmac: None,
+        auth_method: None,
+        kind: ClientKind::Native,
+        first_party: true,
+        pkce: None,
+        grant_types: Vec::new(),
+        scopes: Scopes::default(),
+        id_token_alg: Algorithm::RS256,
+        redirect_uris: Vec::new(),
+        post_logout_redirect_uris: Vec::new(),
+        objects: Vec::new(),
+        disabled: true,
+        ..client(client_id)
+    }
+}
+
+both_engines! {
+    async fn a_client_comes_back_as_stored(store: TestStore) {
+        let all = [client("shop"), bare("bare"), client("Shop")];
+        for stored in all.clone() {
+            let new = stored.clone();
+            assert!(store.write(move |tx| tx.insert_client(&new)).await);
+            let (id, client_id) = (stored.id, stored.client_id.clone());
+            assert_eq!(store.read(move |reads| reads.find_client(id)).await, Some(stored.clone()));
+            let found = store.read(move |reads| reads.find_client_by_client_id(&client_id)).await;
+            assert_eq!(found, Some(stored));
+        }
+        assert_eq!(store.read(|reads| reads.list_clients()).await, all);
+        assert_eq!(store.read(|reads| reads.find_client_by_client_id("SHOP")).await, None);
+    }
+
+    async fn a_client_id_is_taken_once(store: TestStore) {
+        let (first, second) = (client("shop"), client("shop"));
+        let new = first.clone();
+        assert!(store.write(move |tx| tx.insert_client(&new)).await);
+        assert!(!store.write(move |tx| tx.insert_client(&second)).await);
+        assert_eq!(store.read(|reads| reads.list_clients()).await, std::slice::from_ref(&first));
+        let same_row = Client { client_id: "other".to_owned(), ..first };
+        assert_eq!(store.try_write(move |tx| tx.insert_client(&same_row)).await, Err(StoreError::Conflict));
+    }
+
+    async fn an_update_replaces_everything(store: TestStore) {
+        let (before, other) = (client("shop"), client("other"));
+        let after = Client { id: before.id, created_at: before.created_at, ..bare("shop") };
+        let again = Client {
+            auth_method: Some(ClientAuthMethod::None),
+            grant_types: vec![GrantType::ClientCredentials],
+            redirect_uris: vec!["app:/x".to_owned()],
+            ..after.clone()
+        };
+        let (new, second) = (before.clone(), other.clone());
+        store.write(move |tx| Ok((tx.insert_client(&new)?, tx.insert_client(&second)?))).await;
+        for stored in [after, again, before] {
+            let update = stored.clone();
+            store.write(move |tx| tx.update_client(&update)).await;
+            assert_eq!(store.read(|reads| reads.list_clients()).await, [stored, other.clone()]);
+        }
+        let unknown = client("unknown");
+        store.write(move |tx| tx.update_client(&unknown)).await;
+        assert_eq!((store.count("clients"), store.count("client_uris")), (2, 6));
+    }
+
+    async fn a_secret_is_replaced(store: TestStore) {
+        let shop = client("shop");
+        let (new, id) = (shop.clone(), shop.id);
+        store.write(move |tx| tx.insert_client(&new)).await;
+        store.write(move |tx| tx.set_client_secret(id, &[9; 32], NOW)).await;
+        let renewed = Client { secret_hmac: Some([9; 32]), ..shop };
+        assert_eq!(store.read(move |reads| reads.find_client(id)).await, Some(renewed));
+    }
+
+    async fn a_logout_uri_finds_its_first_party_client(store: TestStore) {
+        let ours = Client { first_party: true, ..client("ours") };
+        let off = Client { first_party: true, disabled: true, ..client("off") };
+        let foreign = client("foreign");
+        let all = [ours.clone(), off.clone(), foreign.clone()];
+        store.write(move |tx| {
+            all.iter().try_for_each(|client| tx.insert_client(client).map(drop))
+        }).await;
+        let uris = [
+            (&ours.post_logout_redirect_uris[0], Some(&ours)),
+            (&ours.redirect_uris[0], None),
+            (&off.post_logout_redirect_uris[0], None),
+            (&foreign.post_logout_redirect_uris[0], None),
+        ];
+        for (uri, expected) in uris {
+            let asked = uri.clone();
+            let found = store.read(move |reads| reads.find_first_party_by_logout_uri(&asked)).await;
+            assert_eq!(found.as_ref(), expected, "{uri}");
+        }
+    }
+
+    async fn a_session_knows_the_clients_that_were_granted_something(store: TestStore) {
+        let (alice, shop, wiki, idle) = (user("alice"), client("shop"), client("wiki"), client("idle"));
+        let session = session(&alice);
+        let id = session.id;
+        let all = [shop.clone(), wiki.clone(), idle];
+        let grants = [grant(&wiki, &session), grant(&shop, &session), grant(&shop, &session)];
+        store.write(move |tx| {
+            tx.insert_user(&alice)?;
+            tx.insert_session(&session, &[1; 32])?;
+            all.iter().try_for_each(|client| tx.insert_client(client).map(drop))?;
+            grants.iter().try_for_each(|grant| tx.insert_grant(grant))
+        }).await;
+        assert_eq!(store.read(move |reads| reads.list_session_clients(id)).await, [shop, wiki]);
+    }
+}

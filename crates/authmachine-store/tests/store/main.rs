@@ -1,0 +1,20 @@
+//! Every method of the store, on both engines.
+
+mod api_tokens;
+mod changes;
+mod cleanup;
+mod clients;
+mod consents;
+mod events;
+mod hostile;
+mod interactions;
+mod opening;
+mod permissions;
+mod records;
+mod sessions;
+mod signing_keys;
+mod support;
+mod throttles;
+mod tokens;
+mod units;
+mod users;

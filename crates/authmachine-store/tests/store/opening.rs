@@ -1,0 +1,237 @@
+//! Opening, and what happens between us and the database.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
+use std::time::{Duration, Instant};
+
+use authmachine_store::settings::{Database, Settings};
+use authmachine_store::{OpenError, Store, StoreError};
+
+use crate::records::object;
+use crate::support::{Engine, both_engines, run, soon};
+
+both_engines! {
+    async fn what_is_stored_is_there_after_opening_again(store: TestStore) {
+        store.write(|tx| tx.insert_object(&object("doc"))).await;
+        let again = store.open_again().expect("it opens");
+        let found = again.read(|reads| reads.find_object("doc")).await.expect("it reads");
+        assert!(found.is_some());
+    }
+
+    async fn rb22_a_newer_schema_is_refused(store: TestStore) {
+        store.run_sql("INSERT INTO schema_steps (version) VALUES (99)");
+        let refused = store.open_again();
+        assert!(matches!(refused, Err(OpenError::NewerSchema { found: 99, known: 1 })), "{refused:?}");
+        store.run_sql("DELETE FROM schema_steps WHERE version = 99");
+        store.open_again().expect("it opens");
+    }
+
+    async fn rb32_a_folder_is_served_by_one(store: TestStore) {
+        let other = store.open_again().expect("others may open it beside");
+        store.lock_for_serving().expect("it is free");
+        match store.engine {
+            Engine::Sqlite => {
+                let refused = other.lock_for_serving();
+                assert!(matches!(&refused, Err(OpenError::InUse { path }) if path.starts_with(store.folder())));
+                other.write(soon(), |tx| tx.insert_object(&object("doc"))).await.expect("the command line may write");
+            }
+            Engine::Postgres => other.lock_for_serving().expect("several serve one database"),
+        }
+    }
+}
+
+/// What PostgreSQL has nothing like.
+mod sqlite_alone {
+    use super::*;
+    use crate::support::TestStore;
+
+    #[test]
+    fn sqlite_files_are_their_owners_alone() {
+        run(Engine::Sqlite, async |store: TestStore| {
+            let folder = store.folder().join("inner");
+            let Database::Sqlite { synchronous, .. } = store.settings().database else {
+                unreachable!("it is SQLite")
+            };
+            let database = Database::Sqlite { folder: folder.clone(), synchronous };
+            let inner = Store::open(Settings::new(database)).expect("it makes its folder");
+            inner.lock_for_serving().expect("it is free");
+            inner.write(soon(), |tx| tx.insert_object(&object("doc"))).await.expect("it writes");
+            let mode =
+                |path: &std::path::Path| path.metadata().expect("it is there").permissions().mode() & 0o777;
+            assert_eq!(mode(&folder), 0o700);
+            let mut files = 0;
+            for file in folder.read_dir().expect("it can be read") {
+                let path = file.expect("it can be read").path();
+                assert_eq!(mode(&path), 0o600, "{}", path.display());
+                files += 1;
+            }
+            assert!(files >= 3, "database, log and lock");
+        });
+    }
+
+    #[test]
+    fn a_lock_ends_with_its_store() {
+        run(Engine::Sqlite, async |store: TestStore| {
+            let first = store.open_again().expect("it opens");
+            first.lock_for_serving().expect("it is free");
+            assert!(store.lock_for_serving().is_err());
+            drop(first);
+            store.lock_for_serving().expect("it is free again");
+        });
+    }
+
+    #[test]
+    fn a_file_that_is_no_database_is_refused_and_left_alone() {
+        run(Engine::Sqlite, async |store: TestStore| {
+            let folder = store.folder().join("other");
+            std::fs::create_dir(&folder).expect("it can be made");
+            let text = "These are notes of somebody else. ".repeat(200);
+            std::fs::write(folder.join("authmachine.db"), &text).expect("it can be written");
+            let Database::Sqlite { synchronous, .. } = store.settings().database else {
+                unreachable!("it is SQLite")
+            };
+            let refused =
+                Store::open(Settings::new(Database::Sqlite { folder: folder.clone(), synchronous }));
+            let corrupt = StoreError::Corrupt { table: "database", id: 0 };
+            assert!(matches!(&refused, Err(OpenError::Database(error)) if *error == corrupt), "{refused:?}");
+            assert_eq!(std::fs::read_to_string(folder.join("authmachine.db")).expect("it is there"), text);
+        });
+    }
+
+    #[test]
+    fn a_writer_waits_for_another_process_but_not_for_ever() {
+        run(Engine::Sqlite, async |store: TestStore| {
+            let other = rusqlite::Connection::open(store.file()).expect("it opens");
+            other.execute_batch("BEGIN IMMEDIATE").expect("the lock is free");
+            let began = Instant::now();
+            let outcome = store.try_write(|tx| tx.insert_object(&object("doc"))).await;
+            assert!(matches!(outcome, Err(StoreError::Unavailable(_))), "{outcome:?}");
+            assert!(began.elapsed() < Duration::from_secs(10));
+            assert_eq!(store.read(|reads| reads.find_object("doc")).await, None, "reads go on");
+            other.execute_batch("ROLLBACK").expect("it has the lock");
+            assert!(store.write(|tx| tx.insert_object(&object("doc"))).await);
+        });
+    }
+
+    #[test]
+    fn more_readers_than_connections_are_served() {
+        run(Engine::Sqlite, async |store: TestStore| {
+            let mut tasks = tokio::task::JoinSet::new();
+            for _ in 0..64 {
+                let store = store.store().clone();
+                tasks.spawn(async move { store.read(|reads| reads.list_objects(None, 10)).await });
+            }
+            assert!(tasks.join_all().await.into_iter().all(|listed| listed == Ok(Vec::new())));
+        });
+    }
+}
+
+/// What SQLite has nothing like.
+mod postgres_alone {
+    use super::*;
+    use crate::support::TestStore;
+
+    #[test]
+    fn rb10_a_cut_connection_is_replaced() {
+        run(Engine::Postgres, async |store: TestStore| {
+            store.write(|tx| tx.insert_object(&object("before"))).await;
+            for n in 0..3 {
+                store.cut_connections();
+                // Nothing had begun: neither a read nor a write notices.
+                assert!(store.read(|reads| reads.find_object("before")).await.is_some());
+                store.cut_connections();
+                assert!(store.write(move |tx| tx.insert_object(&object(&format!("o{n}")))).await);
+            }
+            assert_eq!(store.count("objects"), 4);
+        });
+    }
+
+    #[test]
+    fn rb10_a_unit_whose_connection_is_cut_is_not_done_and_not_run_again() {
+        run(Engine::Postgres, async |store: TestStore| {
+            let (go, wait) = mpsc::channel::<()>();
+            let (begun, has_begun) = mpsc::channel::<()>();
+            let unit = tokio::spawn({
+                let store = store.store().clone();
+                async move {
+                    store
+                        .write(soon(), move |tx| {
+                            tx.insert_object(&object("lost"))?;
+                            begun.send(()).expect("somebody waits");
+                            wait.recv().expect("somebody lets go");
+                            tx.insert_object(&object("never"))
+                        })
+                        .await
+                }
+            });
+            tokio::task::block_in_place(|| has_begun.recv().expect("the unit begins"));
+            store.cut_connections();
+            go.send(()).expect("it waits");
+            let outcome = unit.await.expect("no panic");
+            assert!(matches!(outcome, Err(StoreError::Unavailable(_))), "{outcome:?}");
+            assert!(has_begun.try_recv().is_err(), "it ran once");
+            assert_eq!(store.count("objects"), 0);
+            assert!(store.write(|tx| tx.insert_object(&object("after"))).await);
+        });
+    }
+
+    #[test]
+    fn rb10_a_connection_cut_at_commit_is_an_error_and_no_second_run() {
+        run(Engine::Postgres, async |store: TestStore| {
+            let (go, wait) = mpsc::channel::<()>();
+            let begun = Arc::new(AtomicBool::new(false));
+            let hooked = Arc::new(AtomicBool::new(false));
+            let unit = tokio::spawn({
+                let (store, begun, hooked) = (store.store().clone(), begun.clone(), hooked.clone());
+                async move {
+                    store
+                        .write(soon(), move |tx| {
+                            let hooked = hooked.clone();
+                            tx.after_commit(Box::new(move || hooked.store(true, Ordering::SeqCst)));
+                            tx.insert_object(&object("doc"))?;
+                            assert!(!begun.swap(true, Ordering::SeqCst), "a second run");
+                            wait.recv().expect("somebody lets go");
+                            Ok(())
+                        })
+                        .await
+                }
+            });
+            let began = Instant::now();
+            while !begun.load(Ordering::SeqCst) {
+                assert!(began.elapsed() < Duration::from_secs(20), "the unit does not begin");
+                tokio::task::yield_now().await;
+            }
+            store.cut_connections();
+            go.send(()).expect("it waits");
+            let outcome = unit.await.expect("no panic");
+            assert!(matches!(outcome, Err(StoreError::Unavailable(_))), "{outcome:?}");
+            assert!(hooked.load(Ordering::SeqCst), "the commit may have happened: caches are dropped");
+            assert_eq!(store.count("objects"), 0);
+            assert!(store.write(|tx| tx.insert_object(&object("doc"))).await);
+        });
+    }
+
+    #[test]
+    fn a_server_that_is_away_is_said_to_be() {
+        run(Engine::Postgres, async |_: TestStore| {
+            // Port 1 of this machine: nobody is there.
+            for (url, is_url) in [
+                ("postgres://postgres@127.0.0.1:1/postgres", false),
+                ("postgres://postgres@192.0.2.1/postgres", true),
+                ("postgres://postgres@127.0.0.1/postgres?sslmode=require", true),
+                ("postgres://postgres:secret@127.0.0.1:port/postgres", true),
+            ] {
+                let database = Database::Postgres { url: url.to_owned(), max_connections: 1 };
+                let refused = Store::open(Settings::new(database)).expect_err("it does not open");
+                assert_eq!(matches!(refused, OpenError::Url(_)), is_url, "{url}: {refused}");
+                assert_eq!(
+                    matches!(&refused, OpenError::Database(StoreError::Unavailable(_))),
+                    !is_url,
+                    "{refused}"
+                );
+                assert!(!refused.to_string().contains("secret"), "{refused}");
+            }
+        });
+    }
+}

@@ -1,0 +1,36 @@
+use authmachine_provider::throttle::{FORGET_AFTER_S, Throttle};
+
+use crate::records::NOW;
+use crate::support::both_engines;
+
+const KEY: [u8; 32] = [1; 32];
+
+both_engines! {
+    async fn tries_are_counted_and_forgiven(store: TestStore) {
+        let find = || store.read(|reads| reads.find_throttle(&KEY));
+        assert_eq!(find().await, Throttle::default());
+        for n in 1..=3 {
+            let now = NOW.plus_seconds(n);
+            store.write(move |tx| tx.count_try(&KEY, now)).await;
+            assert_eq!(find().await, Throttle { failures: n, last_failed_at: Some(now) });
+        }
+        store.write(|tx| tx.count_try(&[2; 32], NOW)).await;
+        store.write(|tx| tx.clear_throttle(&KEY)).await;
+        assert_eq!(find().await, Throttle::default());
+        assert_eq!(store.read(|reads| reads.find_throttle(&[2; 32])).await.failures, 1);
+    }
+
+    async fn bf3_tries_at_once_all_count(store: TestStore) {
+        store.race(32, |tx| tx.count_try(&KEY, NOW)).await;
+        assert_eq!(store.read(|reads| reads.find_throttle(&KEY)).await.failures, 32);
+    }
+
+    async fn a_count_is_forgotten_after_its_time(store: TestStore) {
+        let day = FORGET_AFTER_S;
+        for (after_s, expected) in [(0, 1), (day - 1, 2), (2 * day - 2, 3), (3 * day - 2, 1)] {
+            let now = NOW.plus_seconds(after_s);
+            store.write(move |tx| tx.count_try(&KEY, now)).await;
+            assert_eq!(store.read(|reads| reads.find_throttle(&KEY)).await.failures, expected, "{after_s}");
+        }
+    }
+}
