@@ -258,7 +258,7 @@ fn set(place: &Place, id: &str, facts: Facts, json: bool) -> Result<()> {
     if changed.is_empty() {
         bail!("nothing of {id} would change; `authmachine client set --help` shows what can");
     }
-    update(&installation, &client, [("changed", changed.into())])?;
+    update(&installation, before, client, [("changed", changed.into())])?;
     if json {
         output::json(&is)?
     } else {
@@ -269,23 +269,33 @@ fn set(place: &Place, id: &str, facts: Facts, json: bool) -> Result<()> {
 
 fn switch(place: &Place, id: &str, disabled: bool) -> Result<()> {
     let (_, installation) = place.open(Missing::Refuse)?;
-    let client = Client { disabled, ..installation.client(id)? };
-    update(&installation, &client, [("disabled", disabled.into())])?;
+    let before = installation.client(id)?;
+    let client = Client { disabled, ..before.clone() };
+    update(&installation, before, client, [("disabled", disabled.into())])?;
     let done = if disabled { "Disabled" } else { "Enabled" };
     Ok(output::line(format_args!("{done} the client {id}"))?)
 }
 
+/// Stores `after` in the place of `before`, unless somebody else was quicker.
 fn update<const N: usize>(
     installation: &Installation,
-    client: &Client,
+    before: Client,
+    after: Client,
     detail: [(&str, Value); N],
 ) -> Result<()> {
-    let event = about(installation.event(EventKind::ClientChanged, detail), client);
-    let client = client.clone();
-    installation.write(move |tx| {
-        tx.update_client(&client)?;
-        tx.insert_event(&event)
-    })
+    let event = about(installation.event(EventKind::ClientChanged, detail), &after);
+    let is_done = installation.write(move |tx| {
+        let is_same = tx.find_client(before.id)?.as_ref() == Some(&before);
+        if is_same {
+            tx.update_client(&after)?;
+            tx.insert_event(&event)?;
+        }
+        Ok(is_same)
+    })?;
+    if !is_done {
+        bail!("somebody else changed the client in this moment; try again");
+    }
+    Ok(())
 }
 
 fn list(place: &Place, json: bool) -> Result<()> {

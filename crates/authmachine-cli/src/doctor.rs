@@ -194,7 +194,7 @@ fn of_files(config: &Config) -> Vec<Finding> {
         look("data folder", folder, 0o700);
         look("database", &folder.join("authmachine.db"), 0o600);
     }
-    let holds_password = matches!(config.database, Database::Postgres { .. });
+    let holds_password = matches!(config.database, Database::Postgres { .. }) && config.database_by_file();
     if let Some(file) = config.file.as_ref().filter(|_| holds_password) {
         look("configuration", file, 0o640);
     }

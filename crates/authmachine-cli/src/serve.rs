@@ -132,7 +132,7 @@ fn user_add(config: &Config, place: &Place) -> String {
     if let Some(file) = &place.config {
         line += &format!(" --config {}", file.display());
     }
-    if config.database_by_flag {
+    if config.database_by_flag() {
         // Not repeated: there may be a password in it.
         line += " --database URL";
     }
@@ -142,4 +142,26 @@ fn user_add(config: &Config, place: &Place) -> String {
 /// This program as it was called.
 pub(crate) fn program() -> String {
     std::env::args().next().unwrap_or_else(|| "authmachine".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_usual_port_of_metrics_may_be_busy_and_a_chosen_one_may_not() {
+        let taken = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut config = Config::of_folder(folder.path()).expect("legal");
+        assert!(config.metrics_by_default);
+        config.metrics_listen = taken.local_addr().ok();
+        assert!(take_metrics(&config).await.expect("a warning").is_empty());
+        config.metrics_by_default = false;
+        let said = take_metrics(&config).await.expect_err("busy").to_string();
+        assert!(said.contains("server.metrics_listen"), "{said}");
+        drop(taken);
+        assert_eq!(take_metrics(&config).await.expect("free now").len(), 1);
+        config.metrics_listen = None;
+        assert!(take_metrics(&config).await.expect("none").is_empty());
+    }
 }

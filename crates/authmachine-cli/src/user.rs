@@ -140,7 +140,8 @@ pub(crate) fn insert(installation: &Installation, user: &User, hash: &str) -> Re
 fn set(place: &Place, name: &str, given: &[String], json: bool) -> Result<()> {
     let given = given.iter().map(|text| claim(text)).collect::<Result<Vec<_>>>()?;
     let (_, installation) = place.open(Missing::Refuse)?;
-    let mut user = installation.user(name)?;
+    let before = installation.user(name)?;
+    let mut user = before.clone();
     let was = user.email.clone();
     for (claim, value) in &given {
         match (claim.as_str(), value) {
@@ -176,14 +177,20 @@ fn set(place: &Place, name: &str, given: &[String], json: bool) -> Result<()> {
     let event = about(installation.event(EventKind::UserChanged, [("claims", names.into())]), &user);
     let changed = user.clone();
     let updated = installation.write(move |tx| {
+        // Somebody else may have been quicker.
+        if tx.find_user(before.id)?.as_ref() != Some(&before) {
+            return Ok(None);
+        }
         let updated = tx.update_user(&changed)?;
         if updated == Inserted::Yes {
             tx.insert_event(&event)?;
         }
-        Ok(updated)
+        Ok(Some(updated))
     })?;
-    if updated != Inserted::Yes {
-        bail!("another user has that mail address");
+    match updated {
+        Some(Inserted::Yes) => {}
+        Some(Inserted::NameTaken | Inserted::EmailTaken) => bail!("another user has that mail address"),
+        None => bail!("somebody else changed {} in this moment; try again", user.username),
     }
     if json {
         output::json(&view(&user))?

@@ -23,6 +23,8 @@ use sections::RawConfig;
 
 /// Where the file is when nobody says so, the first that is there.
 const FILES: [&str; 2] = ["authmachine.toml", "/etc/authmachine/authmachine.toml"];
+/// The flag that names the database.
+const DATABASE_FLAG: &str = "--database";
 /// The master key's file in the data folder.
 const KEY_FILE: &str = "authmachine.key";
 
@@ -47,8 +49,8 @@ pub(crate) struct Config {
     pub(crate) key_file: PathBuf,
     /// The log.
     pub(crate) log: Log,
-    /// Whether a flag named the database.
-    pub(crate) database_by_flag: bool,
+    /// Where the database was named.
+    database_place: String,
     lives: lives::Lives,
     pkce: PkceRule,
     brand: Brand,
@@ -120,7 +122,7 @@ impl Config {
             written.flag("server", "listen", "--listen", flags.listen.join(","));
         }
         if let Some(database) = &flags.database {
-            written.flag("database", "url", "--database", database.clone());
+            written.flag("database", "url", DATABASE_FLAG, database.clone());
         }
         let raw = RawConfig::read(&mut written);
         let mut problems = written.problems();
@@ -171,7 +173,7 @@ impl Config {
         }
         let is_postgres = database.url.value != "sqlite";
         let max_connections = check.between(&database.max_connections, 1..=500);
-        let database_by_flag = database.url.place == "--database";
+        let database_place = database.url.place.clone();
         let key_file = match data.key_file.value.as_str() {
             "" if is_postgres => {
                 check.say(
@@ -244,7 +246,7 @@ impl Config {
             database: store.unwrap_or(Database::Sqlite { folder, synchronous: Synchronous::Full }),
             key_file,
             log: Log { json: json.unwrap_or(false), level: level.unwrap_or(tracing::Level::INFO) },
-            database_by_flag,
+            database_place,
             lives,
             pkce: pkce.unwrap_or(PkceRule::Auto),
             brand: Brand {
@@ -272,6 +274,18 @@ impl Config {
             min_password_characters: self.min_password_characters,
             ..Settings::new(issuer)
         }
+    }
+
+    /// Whether a flag named the database.
+    pub(crate) fn database_by_flag(&self) -> bool {
+        self.database_place == DATABASE_FLAG
+    }
+
+    /// Whether the file names the database, with its password maybe.
+    pub(crate) fn database_by_file(&self) -> bool {
+        self.file
+            .as_ref()
+            .is_some_and(|file| self.database_place.starts_with(&format!("{}:", file.display())))
     }
 
     /// The folder of the embedded database.

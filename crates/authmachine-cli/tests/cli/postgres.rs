@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use postgres::{Client, NoTls};
 use url::Url;
 
-use crate::support::{PASSWORD, Place, post};
+use crate::support::{PASSWORD, Place, post, set_mode};
 
 /// A database of its own, dropped at the end.
 struct Database {
@@ -92,6 +92,18 @@ fn the_commands_and_the_server_work_on_postgresql() {
     assert_eq!(second.stop().0, Some(0));
     assert_eq!(server.stop().0, Some(0));
     assert!(place.run(&["doctor"], "").stdout.contains("One risk found"), "plain http alone");
+
+    // The same in a file that others can read.
+    let file = place.write("other.toml", &format!("[database]\nurl = {:?}\n", database.url()));
+    set_mode(&file, 0o644);
+    let by_file = Place::new().with("DATA__KEY_FILE", &place.path("authmachine.key").display().to_string());
+    let file_name = file.display().to_string();
+    let doctor = ["doctor", "--config", &file_name];
+    let said = by_file.run(&doctor, "").stdout;
+    assert!(said.contains("risk    configuration:") && said.contains("chmod 640"), "{said}");
+    set_mode(&file, 0o600);
+    let said = by_file.run(&doctor, "").stdout;
+    assert!(said.contains("One risk found"), "{said}");
 }
 
 #[test]
