@@ -338,10 +338,8 @@ pub fn next_step(request: &AuthorizationRequest, situation: &Situation<'_>) -> S
         if situation.done.other_account {
             return ask(Step::SignIn, ErrorCode::LoginRequired);
         }
-        let age_s = situation.now.seconds_since(session.auth_time);
-        if request.prompt.contains(&Prompt::Login)
-            || request.max_age.is_some_and(|max_age| age_s > max_age || max_age == 0)
-        {
+        let is_older = |max_age| situation.now > session.auth_time.plus_seconds(max_age) || max_age == 0;
+        if request.prompt.contains(&Prompt::Login) || request.max_age.is_some_and(is_older) {
             return ask(Step::SignIn, ErrorCode::LoginRequired);
         }
         if request.prompt.contains(&Prompt::SelectAccount) && !situation.done.account_chosen {
