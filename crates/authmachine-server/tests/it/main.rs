@@ -1,0 +1,10 @@
+//! The server's suite: flows through the real router over a real store. Folders mirror routes; what concerns every route stands
+//! beside them. Each test runs on both engines; its name begins with the id of the security checklist that it is about.
+
+mod account;
+mod contract;
+mod everywhere;
+mod faults;
+mod logs;
+mod oidc;
+mod scim;

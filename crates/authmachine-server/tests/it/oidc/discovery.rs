@@ -1,0 +1,142 @@
+//! Discovery and the key set: what is built, and nothing else.
+
+use authmachine_testkit::{TestServer, both_engines};
+use serde_json::{Value, json};
+
+#[both_engines]
+async fn the_document_says_what_is_built() {
+    let server = TestServer::start().await;
+    let answer = server.get("/.well-known/openid-configuration").send().await;
+    assert_eq!(
+        answer.ok(),
+        json!({
+            "issuer": "https://id.example",
+            "authorization_endpoint": "https://id.example/oidc/authorize",
+            "token_endpoint": "https://id.example/oidc/token",
+            "userinfo_endpoint": "https://id.example/oidc/userinfo",
+            "jwks_uri": "https://id.example/oidc/jwks",
+            "end_session_endpoint": "https://id.example/oidc/logout",
+            "revocation_endpoint": "https://id.example/oidc/revoke",
+            "introspection_endpoint": "https://id.example/oidc/introspect",
+            "scopes_supported": ["openid", "profile", "email", "address", "phone", "offline_access"],
+            "response_types_supported": ["code"],
+            "response_modes_supported": ["query"],
+            "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials"],
+            "prompt_values_supported": ["none", "login", "consent", "select_account"],
+            "acr_values_supported": ["urn:authmachine:acr:pwd"],
+            "subject_types_supported": ["public"],
+            "id_token_signing_alg_values_supported": ["RS256", "ES256", "EdDSA"],
+            "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
+            "revocation_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
+            "introspection_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
+            "display_values_supported": ["page"],
+            "claim_types_supported": ["normal"],
+            "claims_supported": [
+                "iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "at_hash", "sid", "name",
+                "family_name", "given_name", "middle_name", "nickname", "preferred_username", "profile", "picture", "website",
+                "gender", "birthdate", "zoneinfo", "locale", "updated_at", "email", "email_verified", "address",
+                "phone_number", "phone_number_verified", "authmachine_permissions"
+            ],
+            "ui_locales_supported": ["en", "de"],
+            "claims_parameter_supported": true,
+            "request_parameter_supported": false,
+            "request_uri_parameter_supported": false,
+            "code_challenge_methods_supported": ["S256"],
+            "authorization_response_iss_parameter_supported": true
+        })
+    );
+}
+
+#[both_engines]
+async fn every_endpoint_named_is_there() {
+    let server = TestServer::start().await;
+    let document = server.get("/.well-known/openid-configuration").send().await.ok();
+    for (name, value) in document.as_object().expect("an object") {
+        if name.ends_with("_endpoint") || name == "jwks_uri" {
+            let path = value
+                .as_str()
+                .and_then(|url| url.strip_prefix("https://id.example"))
+                .expect("below the issuer");
+            let answer = server.post(path).form(&[]).send().await;
+            assert_ne!(answer.status.as_u16(), 404, "{name}");
+        }
+    }
+}
+
+#[both_engines]
+async fn jw8_the_key_set_has_a_public_key_for_each_algorithm_and_nothing_private() {
+    let server = TestServer::start().await;
+    let keys = server.get("/oidc/jwks").send().await.ok();
+    assert_eq!(keys.as_object().map(serde_json::Map::len), Some(1));
+    let mut found = Vec::new();
+    for key in keys["keys"].as_array().expect("an array") {
+        let members: Vec<_> = key.as_object().expect("an object").keys().map(String::as_str).collect();
+        for member in members {
+            assert!(["kty", "crv", "x", "y", "n", "e", "kid", "alg", "use"].contains(&member), "{member}");
+        }
+        found.push((key["alg"].as_str().expect("alg"), key["kty"].as_str().expect("kty")));
+        if key["kty"] == "RSA" {
+            assert_eq!(key["n"].as_str().map(str::len), Some(342), "2,048 bits");
+        }
+    }
+    found.sort_unstable();
+    assert_eq!(found, [("ES256", "EC"), ("EdDSA", "OKP"), ("RS256", "RSA")]);
+}
+
+#[both_engines]
+async fn ch1_the_documents_are_the_same_bytes_for_everybody_and_may_be_kept() {
+    let server = TestServer::start().await;
+    for path in ["/.well-known/openid-configuration", "/oidc/jwks"] {
+        let plain = server.get(path).send().await;
+        assert_eq!(plain.header("cache-control"), Some("public, max-age=300"));
+        let etag = plain.header("etag").expect("a tag").to_owned();
+        for (name, value) in [
+            ("host", "evil.example"),
+            ("x-forwarded-host", "evil.example"),
+            ("x-forwarded-proto", "http"),
+            ("forwarded", "host=evil.example;proto=http"),
+            ("x-original-url", "/evil"),
+            ("accept", "text/html"),
+            ("accept-language", "de"),
+            ("origin", "https://evil.example"),
+            ("cookie", "a=b"),
+        ] {
+            let answer = server.get(path).header(name, value).send().await;
+            assert_eq!(answer.assert_status(200).body, plain.body, "{name}: checklist HO1");
+        }
+        let known = server.get(path).header("if-none-match", &etag).send().await;
+        assert!(known.assert_status(304).body.is_empty());
+        assert_eq!(known.header("etag"), Some(etag.as_str()));
+    }
+}
+
+#[both_engines]
+async fn the_issuer_is_configured_without_its_trailing_slash() {
+    use authmachine_server::Issuer;
+    let server = TestServer::start_with(|settings| {
+        settings.issuer = Issuer::parse("http://localhost:8000/").expect("an issuer")
+    })
+    .await;
+    let document: Value = server.get("/.well-known/openid-configuration").send().await.ok();
+    assert_eq!(document["issuer"], "http://localhost:8000");
+    assert_eq!(document["token_endpoint"], "http://localhost:8000/oidc/token");
+}
+
+#[both_engines]
+async fn what_is_not_built_is_absent() {
+    let server = TestServer::start().await;
+    for path in [
+        "/oidc/register",
+        "/oidc/par",
+        "/oidc/device",
+        "/oidc/check_session",
+        "/.well-known/oauth-authorization-server/x",
+        "/admin",
+        "/api/scim/v2/Users",
+        "/graphql",
+        "/metrics",
+        "/debug",
+    ] {
+        server.get(path).send().await.assert_page(404, "There is nothing here");
+    }
+}

@@ -1,0 +1,18 @@
+//! `/oidc/…` and `/interaction/…`.
+
+mod authorize;
+mod client_authentication;
+mod consent;
+mod cors;
+mod discovery;
+mod end_session;
+mod endings;
+mod id_token;
+mod interaction;
+mod introspection;
+mod pkce;
+mod prompt;
+mod refresh;
+mod revocation;
+mod token;
+mod userinfo;

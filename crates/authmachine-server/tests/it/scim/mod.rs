@@ -1,0 +1,3 @@
+//! `/api/scim/…`.
+
+mod permissions;
