@@ -6,10 +6,11 @@ use authmachine_provider::throttle::{FORGET_AFTER_S, Throttle};
 use crate::error::StoreError;
 use crate::statements::statements;
 use crate::unit::{Reads, Tx};
-use crate::value::params;
+use crate::value::{Row, params};
 
 statements! {
     FIND = "SELECT failures, last_failed_at FROM throttles WHERE name = $1";
+    HOLD = "UPDATE throttles SET failures = failures WHERE name = $1 RETURNING failures, last_failed_at";
     COUNT = "INSERT INTO throttles (name, failures, last_failed_at, expires_at) VALUES ($1, 1, $2, $3)
         ON CONFLICT (name) DO UPDATE SET
             failures = CASE WHEN throttles.expires_at <= excluded.last_failed_at THEN 1 ELSE throttles.failures + 1 END,
@@ -17,18 +18,23 @@ statements! {
     CLEAR = "DELETE FROM throttles WHERE name = $1";
 }
 
+fn read(row: &mut Row<'_>) -> Result<Throttle, StoreError> {
+    Ok(Throttle { failures: row.get()?, last_failed_at: row.get()? })
+}
+
 impl Reads {
     /// The count under `key`.
     pub fn find_throttle(&mut self, key: &[u8; 32]) -> Result<Throttle, StoreError> {
-        let found = self.one(FIND, params![key], |row| {
-            row.table("throttles");
-            Ok(Throttle { failures: row.get()?, last_failed_at: row.get()? })
-        })?;
-        Ok(found.unwrap_or_default())
+        Ok(self.one(FIND, params![key], read)?.unwrap_or_default())
     }
 }
 
 impl Tx {
+    /// The count under `key`, held until the commit: whoever looks and then counts has its turn, and is seen by the next.
+    pub fn find_throttle(&mut self, key: &[u8; 32]) -> Result<Throttle, StoreError> {
+        Ok(self.one(HOLD, params![key], read)?.unwrap_or_default())
+    }
+
     /// Counts a try under `key`; a count that is forgotten by now begins anew.
     pub fn count_try(&mut self, key: &[u8; 32], now: Timestamp) -> Result<(), StoreError> {
         self.run(COUNT, params![key, now, now.plus_seconds(FORGET_AFTER_S)]).map(drop)

@@ -225,3 +225,68 @@ impl Batch<'_> {
         execute(self.connection(), sql, &[]).map(drop).map_err(|failure| failure.error)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Store;
+    use crate::settings::{Database, Settings};
+
+    /// Forbids the writer's file to grow, as a full disk does, or allows it again.
+    fn limit(tx: &Tx, pages: u32) {
+        let Connection::Sqlite(connection) = &tx.reads.connection else { unreachable!("it is SQLite's") };
+        connection
+            .pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))
+            .expect("it takes the limit");
+    }
+
+    #[test]
+    fn rb11_a_full_disk_ends_the_whole_batch_and_the_writer_outlives_it() {
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        let database = Database::Sqlite { folder: folder.path().to_owned(), synchronous: Synchronous::Off };
+        let store = Store::open(Settings::new(database)).expect("it opens");
+        let soon = Instant::now() + Duration::from_secs(30);
+        let (go, wait) = std::sync::mpsc::channel::<()>();
+        let find = |name: &'static str| store.read_blocking(move |reads| reads.find_meta(name));
+        let queued = |count: u64| {
+            while store.stats().queue < count {
+                assert!(Instant::now() < soon, "nothing is queued");
+                std::thread::yield_now();
+            }
+        };
+        std::thread::scope(|scope| {
+            store.write_later(move |_| {
+                wait.recv().expect("somebody lets go");
+                Ok(())
+            });
+            // While that one holds the writer, the next two come into one batch.
+            while store.stats().queue > 0 {
+                std::thread::yield_now();
+            }
+            let good = scope.spawn(|| store.write_blocking(soon, |tx| tx.insert_meta("good", "value")));
+            queued(1);
+            let full = scope.spawn(|| {
+                store.write_blocking(soon, |tx| {
+                    limit(tx, 1);
+                    (0..100).try_for_each(|n| tx.insert_meta(&format!("m{n}"), &"x".repeat(10_000)))
+                })
+            });
+            queued(2);
+            go.send(()).expect("it waits");
+            let (good, full) = (good.join().expect("no panic"), full.join().expect("no panic"));
+            assert!(matches!(full, Err(StoreError::Unavailable(_))), "{full:?}");
+            // On a slow machine its batch has ended by time before the other came.
+            let found = find("good").expect("reads go on");
+            assert_eq!(found.is_some(), good.is_ok(), "{good:?}");
+            assert_eq!(find("m0"), Ok(None));
+        });
+
+        let grow = |tx: &mut Tx| {
+            limit(tx, u32::MAX - 1);
+            Ok(())
+        };
+        store.write_blocking(soon, grow).expect("the writer is there");
+        store.write_blocking(soon, |tx| tx.insert_meta("after", "value")).expect("it heals");
+        assert_eq!(find("after"), Ok(Some("value".to_owned())));
+    }
+}

@@ -160,13 +160,15 @@ both_engines! {
         let (alice, shop) = (user("alice"), client("shop"));
         let session = session(&alice);
         let granted = grant(&shop, &session);
+        let short = Grant { expires_at: NOW.plus_ms(1), ..grant(&shop, &session) };
         let (id, grant_id) = (session.id, granted.id);
         store.write(move |tx| {
             tx.insert_user(&alice)?;
             tx.insert_session(&session, &presented(session.id.0).sha256)?;
             tx.insert_grant(&granted)?;
             // A refresh token outlives the session's own end.
-            tx.extend_grant(granted.id, LATER.plus_seconds(DAY_S))
+            tx.extend_grant(granted.id, LATER.plus_seconds(DAY_S))?;
+            tx.insert_grant(&short)
         }).await;
         clean(&store, LATER.plus_seconds(DAY_S).plus_ms(-1), 10).await;
         assert!(store.read(move |reads| reads.find_session(&presented(id.0))).await.is_some());

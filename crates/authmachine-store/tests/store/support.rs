@@ -44,8 +44,11 @@ pub(crate) enum Engine {
 
 /// Runs a test with a fresh store on `engine`, unless that is left out by name: nothing is left out silently.
 pub(crate) fn run(engine: Engine, test: impl AsyncFnOnce(TestStore)) {
-    if engine == Engine::Postgres && is_left_out("postgres") {
-        return;
+    if engine == Engine::Postgres {
+        if is_left_out("postgres") {
+            return;
+        }
+        server_url();
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_all().build();
     runtime.expect("a runtime can be had").block_on(async {
@@ -272,11 +275,15 @@ fn drop_leftovers() {
     }
 }
 
+fn server_url() -> String {
+    std::env::var(URL).unwrap_or_else(|_| {
+        panic!("{URL} is not set: `cargo xtask test` sets it, `{SKIP}=postgres` leaves these tests out")
+    })
+}
+
 /// The URL of another database on the test server.
 fn url_of(database: &str) -> String {
-    let url = std::env::var(URL).unwrap_or_else(|_| {
-        panic!("{URL} is not set: `cargo xtask test` sets it, `{SKIP}=postgres` leaves these tests out")
-    });
+    let url = server_url();
     let (server, _) = url.rsplit_once('/').unwrap_or_else(|| panic!("{URL} is no URL with a database"));
     format!("{server}/{database}")
 }

@@ -25,6 +25,19 @@ both_engines! {
         assert_eq!(store.read(|reads| reads.find_throttle(&KEY)).await.failures, 32);
     }
 
+    async fn bf3_tries_that_look_before_they_count_take_turns(store: TestStore) {
+        store.write(|tx| tx.count_try(&KEY, NOW)).await;
+        let allowed = store.race(32, |tx| {
+            let is_allowed = tx.find_throttle(&KEY)?.failures < 5;
+            if is_allowed {
+                tx.count_try(&KEY, NOW)?;
+            }
+            Ok(is_allowed)
+        }).await;
+        assert_eq!(allowed.iter().filter(|is_allowed| **is_allowed).count(), 4);
+        assert_eq!(store.write(|tx| tx.find_throttle(&[2; 32])).await, Throttle::default());
+    }
+
     async fn a_count_is_forgotten_after_its_time(store: TestStore) {
         let day = FORGET_AFTER_S;
         for (after_s, expected) in [(0, 1), (day - 1, 2), (2 * day - 2, 3), (3 * day - 2, 1)] {

@@ -7,7 +7,7 @@ use authmachine_provider::client::{Client, ObjectScope};
 use authmachine_provider::consent::Consent;
 use authmachine_provider::grant::{Grant, GrantClient, GrantFacts};
 use authmachine_provider::handle::Presented;
-use authmachine_provider::ids::ClientId;
+use authmachine_provider::ids::{ClientId, UserId};
 use authmachine_provider::refresh_token::RefreshFamily;
 use authmachine_provider::user::{User, UserStatus};
 use authmachine_store::StoreError;
@@ -39,6 +39,9 @@ impl Scene {
                 tx.insert_user(&u)?;
                 tx.insert_client(&c)?;
                 tx.insert_session(&s, &hash_of(s.id.0))?;
+                // Neither another client's consent nor another user's is this one's.
+                tx.upsert_consent(u.id, ClientId(c.id.0 - 1), &scopes("other"), &[], NOW)?;
+                tx.upsert_consent(UserId(u.id.0 - 1), c.id, &scopes("other"), &[], NOW)?;
                 tx.upsert_consent(u.id, c.id, &scopes("openid"), &["obj1".to_owned()], NOW)?;
                 tx.insert_grant(&g)
             })
@@ -274,10 +277,11 @@ both_engines! {
 
     async fn g3_a_revoked_family_is_never_rotated(store: TestStore) {
         let scene = Scene::play(&store).await;
-        for _ in 0..10 {
+        for round in 0..10 {
             let family = scene.refresh_family(&store).await;
             let next = RefreshFamily { generation: 1, last_answer: Some((vec![1], LATER)), ..family.clone() };
-            let turn = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+            // Who comes first revokes in one round, and rotates in the next.
+            let turn = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(round));
             let grant = scene.grant.id;
             store.race(2, move |tx| {
                 tx.extend_grant(grant, LATER)?;
