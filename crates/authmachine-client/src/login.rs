@@ -114,8 +114,8 @@ impl Login {
         )
     }
 
-    /// Starts a sign-in: the browser goes to the provider.
-    pub(crate) async fn start(&self, headers: &HeaderMap, return_to: &str) -> Result<Redirect, Error> {
+    /// Starts a sign-in: the browser goes to the provider, and in the end to [`return_path`](Self::return_path).
+    pub(crate) async fn start(&self, headers: &HeaderMap, return_to: String) -> Result<Redirect, Error> {
         if !is_page_load(headers) {
             return Err(Error::NotANavigation);
         }
@@ -125,7 +125,7 @@ impl Login {
             state: random::text(16),
             nonce: random::text(16),
             code_verifier: random::text(32),
-            return_to: self.return_path(Some(return_to)),
+            return_to,
             started_at: settings.now(),
         };
         let metadata = self.0.provider.metadata(Some(&attempt.login_id)).await?;

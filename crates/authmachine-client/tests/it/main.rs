@@ -4,6 +4,7 @@
 mod app;
 mod hostile;
 mod op;
+mod our_provider;
 mod permissions_api;
 mod protection;
 mod sign_in;

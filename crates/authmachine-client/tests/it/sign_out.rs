@@ -26,6 +26,7 @@ async fn a_person_signs_out_everywhere() {
     assert_eq!(request.get("revoke_tokens"), Some("1"));
     assert_eq!(request.get("id_token_hint").expect("the raw ID token").split('.').count(), 3);
     app.assert_signed_out("before the provider is asked").await;
+    assert!(!app.browser.has("-id"), "nor is the ID token kept");
     assert_eq!(copy.open("/").await.body, "nobody", "a copy of the cookie is worth nothing");
 
     let state = request.get("state").expect("a state");
