@@ -6,7 +6,7 @@ use authmachine_provider::browser_session::Session;
 use authmachine_provider::event::{Event, EventKind};
 use authmachine_provider::handle::Handle;
 use authmachine_provider::ids::{Kind, SessionId};
-use authmachine_provider::throttle;
+use authmachine_provider::throttle::{self, Throttle};
 use authmachine_provider::user::{User, fold};
 use authmachine_provider::{password, user};
 use authmachine_store::{StoreError, Tx};
@@ -113,10 +113,17 @@ impl Try {
                 let before = [tx.find_throttle(&counted.account)?, tx.find_throttle(&counted.source)?];
                 let verdict = throttle::check(&before[0], throttle::FREE_TRIES, now)
                     .and_then(|()| throttle::check(&before[1], FREE_SOURCE_FAILURES, now));
-                if verdict.is_ok() {
-                    tx.count_try(&counted.account, now)?;
+                if verdict.is_err() {
+                    return Ok(verdict);
                 }
-                Ok(verdict)
+                tx.count_try(&counted.account, now)?;
+                // On PostgreSQL others may have counted between the look and the count, just now; the row is ours by now.
+                let failures = tx.find_throttle(&counted.account)?.failures - 1;
+                if failures <= before[0].failures {
+                    return Ok(Ok(()));
+                }
+                let others = Throttle { failures, last_failed_at: Some(now) };
+                Ok(throttle::check(&others, throttle::FREE_TRIES, now))
             })
             .await?;
         Ok(tried.map(|()| counted).map_err(i64::unsigned_abs))
