@@ -3,6 +3,7 @@
 use std::{
     io::{self, IsTerminal as _, Write as _},
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    process::ExitCode,
 };
 
 use anyhow::{Context as _, Result, anyhow, bail};
@@ -14,19 +15,30 @@ use tracing_subscriber::EnvFilter;
 const DEFAULT_PORT: u16 = 5000;
 
 #[tokio::main]
-async fn main() -> Result<()> {
+async fn main() -> ExitCode {
+    match run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Nobody may be there to read it.
+            let _ = writeln!(io::stderr(), "authmachine-demo: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run() -> Result<()> {
     tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::new("warn,authmachine=info"))
         .with_writer(io::stderr)
         .with_ansi(io::stderr().is_terminal())
         .init();
     let variables = Variables::read().context("cannot read the file .env")?;
+    let port = port(variables.get("PORT").as_deref())?;
     let mut builder = LoginBuilder::from_env()?;
     if variables.get("AUTHMACHINE_OBJECTS").is_none() {
         builder = builder.objects(DEFAULT_OBJECTS);
     }
     let app = authmachine_demo::app(builder)?;
-    let port = port(variables.get("PORT").as_deref())?;
     let listeners = listen(variables.get("HOST").as_deref(), port).await?;
     let url = variables.get("PUBLIC_URL").unwrap_or_else(|| format!("http://localhost:{port}"));
     writeln!(io::stdout(), "The demo app is at {url} (Ctrl-C ends it)")

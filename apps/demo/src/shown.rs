@@ -4,7 +4,8 @@
 
 use std::io;
 
-use serde_json::Value;
+use serde::Serialize as _;
+use serde_json::{Serializer, Value, ser::Formatter};
 
 /// How many bytes of HTML the text of others may still take.
 #[derive(Clone, Debug)]
@@ -37,7 +38,8 @@ impl Budget {
     pub(crate) fn json(&mut self, value: &Value, most: usize) -> String {
         let mut written = Bounded { text: Vec::new(), room: most.min(self.0) };
         // It fails when there is no more room, and only then: the value is one already.
-        let whole = serde_json::to_writer_pretty(&mut written, value).is_ok();
+        let mut writer = Serializer::with_formatter(&mut written, Indented::default());
+        let whole = value.serialize(&mut writer).is_ok();
         let mut text = String::from_utf8_lossy(&written.text).into_owned();
         if !whole {
             // One more than fits, so that it is marked as cut below.
@@ -104,6 +106,56 @@ fn steers(c: char) -> bool {
             | '\u{2028}' | '\u{2029}' | '\u{200b}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}'
             | '\u{115f}' | '\u{1160}' | '\u{3164}' | '\u{ffa0}'
     )
+}
+
+/// A line for each member of an object, and none for the items of an array: metadata are mostly lists of words.
+#[derive(Default)]
+struct Indented {
+    depth: usize,
+    has_members: bool,
+}
+
+impl Indented {
+    fn line(&self, writer: &mut (impl io::Write + ?Sized)) -> io::Result<()> {
+        writer.write_all(b"\n")?;
+        (0..self.depth).try_for_each(|_| writer.write_all(b"  "))
+    }
+}
+
+impl Formatter for Indented {
+    fn begin_array_value<W: io::Write + ?Sized>(&mut self, writer: &mut W, first: bool) -> io::Result<()> {
+        if first { Ok(()) } else { writer.write_all(b", ") }
+    }
+
+    fn begin_object<W: io::Write + ?Sized>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.depth += 1;
+        self.has_members = false;
+        writer.write_all(b"{")
+    }
+
+    fn end_object<W: io::Write + ?Sized>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.depth -= 1;
+        if self.has_members {
+            self.line(writer)?;
+        }
+        writer.write_all(b"}")
+    }
+
+    fn begin_object_key<W: io::Write + ?Sized>(&mut self, writer: &mut W, first: bool) -> io::Result<()> {
+        if !first {
+            writer.write_all(b",")?;
+        }
+        self.line(writer)
+    }
+
+    fn begin_object_value<W: io::Write + ?Sized>(&mut self, writer: &mut W) -> io::Result<()> {
+        writer.write_all(b": ")
+    }
+
+    fn end_object_value<W: io::Write + ?Sized>(&mut self, _: &mut W) -> io::Result<()> {
+        self.has_members = true;
+        Ok(())
+    }
 }
 
 /// Takes `room` bytes and then refuses, so that indenting a deep value does not fill the memory.
@@ -177,10 +229,18 @@ mod tests {
             assert!(shown.len() <= most && (most < 3 || shown.ends_with('…')), "{most}: {}", shown.len());
             assert!(Budget::new(9_999).value(&deep, most).len() <= most);
         }
-        assert_eq!(
-            Budget::new(99).json(&json!({"a": [1, "ä"]}), 99),
-            "{\n  \"a\": [\n    1,\n    \"ä\"\n  ]\n}"
-        );
+        for (value, shown) in [
+            (json!({"a": [1, "ä"], "b": {}}), "{\n  \"a\": [1, \"ä\"],\n  \"b\": {}\n}"),
+            (json!([{"a": {}}, {"b": [{}]}]), "[{\n  \"a\": {}\n}, {\n  \"b\": [{}]\n}]"),
+            (
+                json!({"a": {"b": {"c": null}}}),
+                "{\n  \"a\": {\n    \"b\": {\n      \"c\": null\n    }\n  }\n}",
+            ),
+            (json!([]), "[]"),
+            (json!("x"), "\"x\""),
+        ] {
+            assert_eq!(Budget::new(999).json(&value, 999), shown);
+        }
         assert_eq!(Budget::new(99).value(&json!({"a": [1, "ä"]}), 99), "{\"a\":[1,\"ä\"]}");
         assert_eq!(Budget::new(99).value(&json!("a\"b"), 99), "a\"b");
         assert_eq!(Budget::new(99).value(&json!(null), 99), "null");
