@@ -1,1 +1,31 @@
 //! The built binary from outside: browser and foreign clients.
+//!
+//! A test starts processes ([`Provider`], [`Demo`], [`DemoClient`], programs in Python and Node.js), uses them as people and
+//! clients do ([`Chromium`], [`Visitor`], [`http`]), and asserts what they see. What fails panics and shows the processes' logs.
+//! The harness knows the command line and the wire, and *nothing* of the crates behind them.
+
+mod chromium;
+mod client;
+mod database;
+mod demo;
+pub mod foreign;
+mod form;
+pub mod http;
+mod ports;
+mod process;
+mod provider;
+mod random;
+mod suite;
+mod visitor;
+pub mod wait;
+
+pub use chromium::Chromium;
+pub use client::{Client, NewClient, Tokens, decode};
+pub use database::Engine;
+pub use demo::{Demo, DemoClient};
+pub use ports::free_port;
+pub use process::Process;
+pub use provider::Provider;
+pub use random::Random;
+pub use suite::{note, target};
+pub use visitor::{Stop, Visitor};

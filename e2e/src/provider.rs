@@ -1,0 +1,249 @@
+//! A provider that runs: configuration, data, process, and the operator's commands beside it.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::process::{Command, ExitStatus, Output};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::client::{Client, NewClient};
+use crate::database::{Database, Engine};
+use crate::process::{self, Process};
+use crate::suite::binary;
+use crate::{free_port, http, wait};
+
+/// Between two looks whether it answers: short, because the time until then is measured.
+const LOOK_AGAIN: Duration = Duration::from_millis(2);
+/// Long enough for the password rule, and nobody's name.
+pub(crate) const PASSWORD: &str = "correct horse battery";
+
+/// `authmachine serve` on a loopback port of its own, with data of its own.
+pub struct Provider {
+    // Dropped first: nothing writes into what goes next.
+    process: Option<Process>,
+    database: Option<Database>,
+    folder: TempDir,
+    environment: Vec<(String, String)>,
+    port: u16,
+    metrics_port: u16,
+    issuer: String,
+}
+
+impl Provider {
+    /// A running provider.
+    pub async fn start(engine: &Engine) -> Self {
+        let mut provider = Self::prepare(engine).await;
+        provider.launch().await;
+        provider
+    }
+
+    /// A provider that is configured, and does not run yet.
+    pub async fn prepare(engine: &Engine) -> Self {
+        let folder = tempfile::Builder::new()
+            .prefix("authmachine-e2e-")
+            .tempdir()
+            .expect("there is a place for temporary files");
+        let (port, metrics_port) = (free_port(), free_port());
+        let database = match engine {
+            Engine::Sqlite => None,
+            Engine::Postgres(url) => Some(Database::make(url).await),
+        };
+        let mut provider = Self {
+            process: None,
+            database,
+            folder,
+            environment: Vec::new(),
+            port,
+            metrics_port,
+            issuer: format!("http://localhost:{port}"),
+        };
+        provider.write_config();
+        provider
+    }
+
+    fn write_config(&mut self) {
+        let (port, metrics_port) = (self.port, self.metrics_port);
+        let mut text = format!(
+            "[server]\nlisten = \"127.0.0.1:{port}\"\nmetrics_listen = \"127.0.0.1:{metrics_port}\"\n\n[data]\nfolder = {:?}\n",
+            self.data()
+        );
+        if let Some(database) = &self.database {
+            let key = self.folder.path().join("master.key");
+            let _ = write!(text, "key_file = {key:?}\n\n[database]\nurl = {:?}\n", database.url());
+        }
+        std::fs::write(self.config(), text).expect("the folder is ours");
+    }
+
+    /// Changes a setting, by its name in the environment without the beginning: `LIVES__CODE`.
+    pub fn set(&mut self, name: &str, value: &str) {
+        if name == "SERVER__ISSUER" {
+            value.clone_into(&mut self.issuer);
+        }
+        self.environment.push((format!("AUTHMACHINE__{name}"), value.to_owned()));
+    }
+
+    /// The issuer.
+    pub fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
+    /// The port of the provider, on 127.0.0.1.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The address of a path, at the issuer.
+    pub fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.issuer)
+    }
+
+    /// The address of a path, at the listener itself.
+    pub fn direct(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.port)
+    }
+
+    /// The address of a path, at the listener for operators.
+    pub fn operators(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.metrics_port)
+    }
+
+    fn config(&self) -> PathBuf {
+        self.folder.path().join("authmachine.toml")
+    }
+
+    /// The data folder.
+    pub fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// The binary, about this installation, with nothing of our environment in it.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(binary());
+        command.env_clear().envs(self.environment.iter().map(|(name, value)| (name, value)));
+        command.current_dir(self.folder.path()).arg("--config").arg(self.config()).args(arguments);
+        command
+    }
+
+    /// Starts it, and waits until it answers; how long that took.
+    pub async fn launch(&mut self) -> Duration {
+        let started = Instant::now();
+        let mut command = self.command(&["serve"]);
+        let mut process = match self.process.take() {
+            Some(_) => Process::spawn("serve", &mut command),
+            None => Process::spawn_afresh("serve", &mut command),
+        };
+        let discovery = self.direct("/.well-known/openid-configuration");
+        while !http::try_get(&discovery).await.is_ok_and(|answer| answer.status == 200) {
+            process.must_run();
+            assert!(started.elapsed() < wait::PATIENCE, "`serve` does not answer");
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+        self.process = Some(process);
+        started.elapsed()
+    }
+
+    /// The running process.
+    ///
+    /// # Panics
+    /// When it was not started.
+    pub fn process(&mut self) -> &mut Process {
+        self.process.as_mut().expect("it was started")
+    }
+
+    /// SIGKILL.
+    pub fn kill(&mut self) {
+        self.process().kill();
+    }
+
+    /// SIGTERM, and waits for the end.
+    pub async fn stop(&mut self) -> ExitStatus {
+        let process = self.process();
+        process.terminate();
+        process.end().await
+    }
+
+    /// What the process said so far.
+    pub fn log(&mut self) -> String {
+        self.process().log()
+    }
+
+    /// The database's connections are cut and refused, or let in again (PostgreSQL).
+    pub async fn database_away(&self, away: bool) {
+        self.database.as_ref().expect("SQLite cannot be away").be_away(away).await;
+    }
+
+    /// The database's connections are cut once (PostgreSQL).
+    pub async fn cut_database(&self) {
+        self.database.as_ref().expect("SQLite has no connections to cut").cut().await;
+    }
+
+    /// Fails unless the stopped database is whole (SQLite; PostgreSQL was not killed and looks after itself).
+    pub fn check_database(&self) {
+        if self.database.is_some() {
+            return;
+        }
+        let file = self.data().join("authmachine.db");
+        let connection =
+            rusqlite::Connection::open(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        let verdict: String = connection
+            .query_row("PRAGMA integrity_check", [], |row| row.get(0))
+            .expect("the database can be read");
+        assert_eq!(verdict, "ok");
+        let orphans = connection.prepare("PRAGMA foreign_key_check").and_then(|mut check| check.exists([]));
+        assert!(!orphans.expect("the database can be read"), "a row refers to one that is not there");
+    }
+
+    /// Runs a command to its end.
+    pub async fn run(&self, arguments: &[&str], input: Option<&str>) -> Output {
+        process::output(self.command(arguments), input.map(str::to_owned)).await
+    }
+
+    /// Runs a command that must succeed; what it prints.
+    pub async fn cli(&self, arguments: &[&str]) -> String {
+        process::stdout(self.command(arguments), None).await
+    }
+
+    /// Runs a command with `--json`.
+    pub async fn json(&self, arguments: &[&str]) -> Value {
+        let printed = self.cli(&[arguments, &["--json"]].concat()).await;
+        serde_json::from_str(&printed)
+            .unwrap_or_else(|error| panic!("{arguments:?} printed no JSON ({error}): {printed}"))
+    }
+
+    /// Makes a user whose password is [`Provider::password`]; their id.
+    pub async fn add_user(&self, name: &str) -> String {
+        self.add_user_with(&[name, "--email", &format!("{name}@example.com")]).await
+    }
+
+    /// Makes a user with these arguments of `user add`.
+    pub async fn add_user_with(&self, arguments: &[&str]) -> String {
+        let add = self.command(&[&["user", "add", "--password-stdin", "--json"], arguments].concat());
+        let made: Value =
+            serde_json::from_str(&process::stdout(add, Some(format!("{PASSWORD}\n"))).await).expect("JSON");
+        made["id"].as_str().expect("a user has an id").to_owned()
+    }
+
+    /// The password of every user that a test makes.
+    pub fn password(&self) -> &'static str {
+        PASSWORD
+    }
+
+    /// Makes a client.
+    pub async fn add_client(&self, new: NewClient<'_>) -> Client {
+        let input = new.secret.map(|secret| format!("{secret}\n"));
+        process::stdout(self.command(&new.arguments()), input).await;
+        Client::new(self, &new)
+    }
+
+    /// Grants a permission, making object and type where needed.
+    pub async fn grant(&self, user: &str, object: &str, types: &[&str]) {
+        // Both may be there already.
+        self.run(&["object", "add", object], None).await;
+        for permission_type in types {
+            self.run(&["permission-type", "add", permission_type], None).await;
+            self.cli(&["grant", "add", "--user", user, "--object", object, "--type", permission_type]).await;
+        }
+    }
+}
