@@ -117,7 +117,7 @@ impl Try {
                     return Ok(verdict);
                 }
                 tx.count_try(&counted.account, now)?;
-                // On PostgreSQL others may have counted between the look and the count, just now; the row is ours by now.
+                // Where there was no row to hold, others may have counted since the look (on PostgreSQL); now it is ours.
                 let failures = tx.find_throttle(&counted.account)?.failures - 1;
                 if failures <= before[0].failures {
                     return Ok(Ok(()));
