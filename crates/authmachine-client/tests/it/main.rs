@@ -2,6 +2,7 @@
 //! on the other.
 
 mod app;
+mod default_client;
 mod hostile;
 mod op;
 mod our_provider;

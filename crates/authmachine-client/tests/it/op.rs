@@ -10,6 +10,7 @@ use authmachine_jose::{JwkSet, SigningKey, left_half_hash};
 use authmachine_protocol::{Params, form, pkce};
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, header};
+use http_body_util::BodyExt as _;
 use serde_json::{Map, Value, json};
 
 pub(crate) const ISSUER: &str = "https://op.example";
@@ -155,6 +156,19 @@ impl Op {
             _ => (404, json!({})),
         };
         Response::builder().status(status).body(body.to_string().into()).expect("an answer")
+    }
+
+    /// Answers on a socket.
+    pub(crate) async fn serve(self, listener: impl axum::serve::Listener<Addr: std::fmt::Debug>) {
+        let answer = move |request: axum::extract::Request| {
+            let op = self.clone();
+            async move {
+                let (head, body) = request.into_parts();
+                let body = body.collect().await.expect("a body").to_bytes();
+                op.answer(&Request::from_parts(head, body)).map(axum::body::Body::from)
+            }
+        };
+        axum::serve(listener, axum::Router::new().fallback(answer)).await.expect("it serves");
     }
 }
 

@@ -7,8 +7,6 @@ use std::{
 };
 
 use authmachine_client::Algorithm;
-use axum::{Router, body::Body, extract::Request, response::Response};
-use http_body_util::BodyExt as _;
 
 use crate::op::{CLIENT_ID, CLIENT_SECRET, Op, new_key};
 
@@ -48,20 +46,6 @@ fn program() -> Command {
     Command::new(program)
 }
 
-/// A scripted provider on a socket.
-async fn serve(op: Op, listener: tokio::net::TcpListener) {
-    let answer = move |request: Request| {
-        let op = op.clone();
-        async move {
-            let (head, body) = request.into_parts();
-            let body = body.collect().await.expect("a body").to_bytes();
-            let answer: Response<Body> = op.answer(&http::Request::from_parts(head, body)).map(Body::from);
-            answer
-        }
-    };
-    axum::serve(listener, Router::new().fallback(answer)).await.expect("it serves");
-}
-
 #[tokio::test]
 async fn the_program_signs_somebody_in() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
@@ -71,7 +55,7 @@ async fn the_program_signs_somebody_in() {
     #[expect(clippy::disallowed_methods, reason = "the program in the other process has the real clock")]
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970");
     op.script().now = i64::try_from(now.as_secs()).expect("before the end of time");
-    let provider = tokio::spawn(serve(op.clone(), listener));
+    let provider = tokio::spawn(op.clone().serve(listener));
 
     let (port, folder) = (free_port(), tempfile::tempdir().expect("a folder"));
     let dot_env =
