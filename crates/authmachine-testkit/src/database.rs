@@ -163,7 +163,7 @@ fn run_sql(database: &str, statements: &[String]) {
 
 /// Runs `work` on a thread of its own: `postgres::Client` must not run inside a runtime.
 fn outside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    std::thread::spawn(work).join().expect("the helper thread does not panic")
+    std::thread::spawn(work).join().expect("the work does not panic")
 }
 
 fn sqlite_rows(file: &Path) -> rusqlite::Result<Rows> {

@@ -587,3 +587,129 @@ async fn g7_the_database_holds_no_secret_in_clear() {
     // Hashes are what stands there.
     assert!(rows["passwords"][0].contains("$argon2id$"));
 }
+
+#[both_engines]
+async fn tk7_what_is_about_a_credential_or_a_person_is_never_kept() {
+    let server = TestServer::start().await;
+    server.user("alice").create().await;
+    let app = server.client("guest").create().await;
+    let api = server.api_token("api").await;
+    let browser = server.browser().log_in("alice").await;
+    let visit = browser.authorize(&app).await;
+    let redeemed = app.redeem(&visit.code()).await;
+    let tokens = redeemed.ok();
+    let sub = server.find_user("alice").await.expect("made").sub;
+    let mut answers = visit.trail.clone();
+    answers.extend([
+        redeemed.0,
+        app.refresh(tokens.refresh_token()).await.0,
+        app.userinfo(&tokens.access_token).await,
+        app.userinfo("x").await,
+        app.introspect(&tokens.access_token).await,
+        app.revoke("x").await,
+        api.permissions(&sub, &["object1"]).await,
+        browser.open("/").await.answer().clone(),
+        browser.open("/account/password").await.answer().clone(),
+        server.get("/login").send().await,
+        server.browser().follow(&app.authorize_url()).await.answer().clone(),
+    ]);
+    for answer in answers {
+        assert_eq!(answer.header("cache-control"), Some("no-store"), "{answer:?}");
+    }
+}
+
+#[both_engines]
+async fn in1_quotes_and_wildcards_are_only_characters_at_every_door() {
+    let server = TestServer::start().await;
+    server.user("alice").create().await;
+    server.permit("alice", "object1", &["read"]).await;
+    let app = server.client("shop").first_party().create().await;
+    let api = server.api_token("api").await;
+    let browser = server.browser().log_in("alice").await;
+    let before = server.state();
+    for text in
+        ["' OR '1'='1", "shop' --", "%", "_", "\\'", "$1", "\"; DROP TABLE users; --", "sho\u{0130}", "🏪"]
+    {
+        browser
+            .follow(&app.authorize().with("client_id", text).url())
+            .await
+            .assert_page(400, "do not know this app");
+        let mut other = app.clone();
+        other.record.client_id = text.to_owned();
+        other.introspect("x").await.assert_error(401, "invalid_client");
+        app.with_secret(text).introspect("x").await.assert_error(401, "invalid_client");
+        app.redeem(text).await.assert_error(400, "invalid_grant");
+        app.refresh(text).await.assert_error(400, "invalid_grant");
+        assert!(!app.is_active(text).await);
+        app.revoke(text).await.assert_status(200);
+        let encoded = authmachine_protocol::form::encode([("post_logout_redirect_uri", text)]);
+        server
+            .browser()
+            .follow(&format!("/oidc/logout?{encoded}"))
+            .await
+            .assert_page(200, "You are signed out");
+        let sub = server.find_user("alice").await.expect("made").sub;
+        let answer = api.permissions(&sub, &["object1", text]).await.ok();
+        assert_eq!(answer["permissions"][text], serde_json::json!([]), "{text}");
+        let claims = serde_json::json!({ "authmachine_permissions": [text] }).to_string();
+        let code = browser.follow(&app.authorize().with("claims", &claims).url()).await.code();
+        let tokens = app.redeem(&code).await.ok();
+        app.revoke(tokens.refresh_token()).await.assert_status(200);
+    }
+    for table in ["users", "clients", "permission_grants", "signing_keys", "api_tokens"] {
+        assert_eq!(server.state()[table].len(), before[table].len(), "{table}");
+    }
+}
+
+#[both_engines]
+async fn do3_what_strangers_leave_behind_is_swept_and_what_lives_stays() {
+    let server = TestServer::start().await;
+    server.user("alice").create().await;
+    let app = server.client("shop").first_party().scopes("openid offline_access").create().await;
+    let sweep = async || {
+        let now = server.clock().now();
+        // Small steps, until nothing is left to do.
+        for _ in 0..1_000 {
+            if server.write(move |tx| tx.cleanup(now, 10)).await == 0 {
+                return;
+            }
+        }
+        panic!("the sweep ends");
+    };
+
+    // Strangers: logins begun and given up, wrong passwords, wrong credentials.
+    for n in 0..12 {
+        let page = server.browser().follow(&app.authorize_url()).await;
+        page.submit(&[("username", &format!("nobody{n}")), ("password", "a wrong guess")]).await;
+        app.with_secret("wrong").introspect("x").await.assert_status(401);
+    }
+    // People: a session, codes used and unused, tokens.
+    let browser = server.browser().log_in("alice").await;
+    let tokens = app.redeem(&browser.authorize(&app).await.code()).await.ok();
+    browser.authorize(&app).await.code();
+    sweep().await;
+    assert!(browser.is_signed_in().await);
+    app.userinfo(&tokens.access_token).await.assert_status(200);
+    let rows = server.rows();
+    assert!(
+        rows["interactions"].len() == 12 && rows["throttles"].len() >= 12,
+        "what is not over is not swept"
+    );
+
+    server.clock().advance(13 * 86_400);
+    sweep().await;
+    let rows = server.rows();
+    for table in ["interactions", "throttles", "authorization_codes", "access_tokens"] {
+        assert_eq!(rows[table].len(), 0, "{table}: {:?}", rows[table]);
+    }
+    let tokens = app.refresh(tokens.refresh_token()).await.ok();
+    app.userinfo(&tokens.access_token).await.assert_status(200);
+
+    server.clock().advance(400 * 86_400);
+    sweep().await;
+    let rows = server.rows();
+    for table in ["sessions", "session_clients", "grants", "refresh_families", "events"] {
+        assert_eq!(rows[table].len(), 0, "{table}: {:?}", rows[table]);
+    }
+    assert_eq!((rows["users"].len(), rows["clients"].len(), rows["signing_keys"].len()), (1, 1, 3));
+}

@@ -114,9 +114,7 @@ async fn cs1_every_form_of_the_page_is_this_browsers_own() {
 async fn g10_a_malformed_cookie_is_as_absent() {
     let server = TestServer::start().await;
     let browser = server.browser().log_in("alice").await;
-    let names: Vec<_> = browser.cookies().iter().map(|cookie| cookie.name.clone()).collect();
     let session = browser.cookie("session").expect("signed in");
-    assert_eq!(names, [session.name.clone()]);
     let long = "x".repeat(8_000);
     for value in [
         "",

@@ -321,3 +321,29 @@ fn weak_hash() -> String {
     let hash: PasswordHash = weak.hash_password_with_salt(PASSWORD.as_bytes(), &[1; 16]).expect("legal");
     hash.to_string()
 }
+
+#[both_engines]
+async fn pw5_when_all_places_for_hashing_are_taken_the_page_says_so_at_once() {
+    use std::future::{Future, poll_fn};
+    use std::task::Poll;
+    let server = TestServer::start().await;
+    server.user("alice").create().await;
+    let page = server.browser().open("/login").await;
+    // Tries that have their place and are never finished: each is polled once.
+    let password = || authmachine_provider::password::normalise(PASSWORD);
+    let mut taken: Vec<_> = (0..200).map(|_| Box::pin(server.app().passwords.hash(password()))).collect();
+    for hash in &mut taken {
+        poll_fn(|context| Poll::Ready(_ = hash.as_mut().poll(context))).await;
+    }
+
+    let busy = page.submit(&[("username", "alice"), ("password", PASSWORD)]).await;
+
+    busy.assert_page(503, "We are very busy just now");
+    assert_eq!(busy.answer().header("retry-after"), Some("1"));
+    assert!(!page.browser().is_signed_in().await);
+    server.get("/.well-known/openid-configuration").send().await.assert_status(200);
+    drop(taken);
+    page.submit(&[("username", "alice"), ("password", PASSWORD)])
+        .await
+        .assert_page(200, "Signed in as alice");
+}

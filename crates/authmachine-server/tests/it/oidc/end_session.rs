@@ -174,7 +174,7 @@ async fn an_expired_session_still_finds_its_tokens_for_revocation() {
 }
 
 #[both_engines]
-async fn lo3_a_frame_a_picture_or_a_script_does_not_log_out() {
+async fn lo3_cs3_a_frame_a_picture_or_a_script_does_not_log_out() {
     let server = TestServer::start().await;
     let ours = server.client("ours").first_party().create().await;
     let browser = server.browser().log_in("alice").await;
@@ -196,7 +196,7 @@ async fn lo3_a_frame_a_picture_or_a_script_does_not_log_out() {
                 browser.with("sec-fetch-mode", mode).with("sec-fetch-dest", dest).follow(target).await;
             visit.assert_page(200, QUESTION);
         }
-        assert!(browser.is_signed_in().await, "checklist CS3: {mode} {dest}");
+        assert!(browser.is_signed_in().await, "{mode} {dest}");
         assert!(!ours.is_revoked(&tokens.access_token).await);
     }
     // A browser that sends none of these headers is taken at its word.

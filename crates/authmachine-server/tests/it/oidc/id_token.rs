@@ -183,7 +183,7 @@ async fn forgeries(server: &TestServer, app: &ClientApp, good: &str) -> Vec<(&'s
 }
 
 #[both_engines]
-async fn jw_no_forgery_passes_as_a_hint() {
+async fn jw1_to_jw6_no_forgery_passes_as_a_hint() {
     let server = TestServer::start().await;
     let app = server.client("shop").first_party().create().await;
     server.client("other").create().await;

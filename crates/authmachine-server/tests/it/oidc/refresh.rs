@@ -106,7 +106,7 @@ async fn g3_of_parallel_refreshes_one_wins() {
 }
 
 #[both_engines]
-async fn rt2_a_refresh_token_is_bound_to_its_client_and_narrows_only() {
+async fn ru5_rt2_a_refresh_token_is_bound_to_its_client_and_narrows_only() {
     let server = TestServer::start().await;
     let app = server.client("shop").first_party().create().await;
     let thief = server.client("thief").first_party().create().await;

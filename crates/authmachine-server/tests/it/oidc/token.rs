@@ -61,7 +61,7 @@ async fn az10_a_code_ends_after_sixty_seconds_to_the_millisecond() {
 }
 
 #[both_engines]
-async fn az10_a_wrong_attempt_by_the_right_client_uses_the_code_up() {
+async fn ru5_az10_a_wrong_attempt_by_the_right_client_uses_the_code_up() {
     let server = TestServer::start().await;
     let app = server
         .client("shop")
@@ -74,7 +74,7 @@ async fn az10_a_wrong_attempt_by_the_right_client_uses_the_code_up() {
         fields.extend(redirect_uri.map(|uri| ("redirect_uri", uri)));
         app.token(&fields).await
     };
-    // Checklist RU5: the request's own, byte for byte; another registered one is another one.
+    // The request's own, byte for byte; another registered one is another one.
     for wrong in [
         None,
         Some("https://shop.example/b"),
@@ -89,7 +89,7 @@ async fn az10_a_wrong_attempt_by_the_right_client_uses_the_code_up() {
 }
 
 #[both_engines]
-async fn az10_an_attempt_by_another_client_changes_nothing() {
+async fn ru5_az10_an_attempt_by_another_client_changes_nothing() {
     let server = TestServer::start().await;
     let app = server.client("shop").first_party().create().await;
     let thief = server.client("thief").first_party().redirect_uris(&[app.redirect_uri()]).create().await;
@@ -377,7 +377,7 @@ async fn tk6_check_token_revoked_says_nothing_beyond_do_not_rely_on_it() {
 }
 
 #[both_engines]
-async fn g4_no_kind_of_token_passes_for_another() {
+async fn g4_tk2_no_kind_of_token_passes_for_another() {
     let server = TestServer::start().await;
     let app = server.client("shop").first_party().create().await;
     let browser = server.browser().log_in("alice").await;
