@@ -32,10 +32,13 @@ const MAX_DOCUMENT_LIFE_SECONDS: i64 = 24 * 60 * 60;
 /// How long the last good document stands in before the provider is asked again, and how often an unknown key may
 /// cause a look at the keys.
 const ASK_AGAIN_SECONDS: i64 = 30;
+/// How long an error is the answer, where no good document is known: whoever waited for it meanwhile gets it too, so
+/// that a provider that hangs is not waited for by one after the other.
+const ERROR_LIFE_SECONDS: i64 = 1;
 
-/// A document of the provider's, and when to look at it again.
+/// What came of asking for a document of the provider's, and when to ask again.
 struct Cached<T> {
-    document: Arc<T>,
+    outcome: Result<Arc<T>, Error>,
     asked_at: Timestamp,
     fresh_until: Timestamp,
 }
@@ -159,7 +162,7 @@ impl Provider {
         if let Some(known) = cached.as_ref() {
             let again = look_again && now.seconds_since(known.asked_at) >= ASK_AGAIN_SECONDS;
             if now < known.fresh_until && !again {
-                return Ok((Arc::clone(&known.document), Shown::cached(url)));
+                return known.outcome.clone().map(|document| (document, Shown::cached(url)));
             }
         }
         let asked = async {
@@ -171,20 +174,20 @@ impl Provider {
             let document = Arc::new(read(answer.body())?);
             Ok::<_, Error>((document, document_life(answer.headers()), Shown::get(url, &answer)))
         };
-        match (asked.await, cached.as_mut()) {
-            (Ok((document, life_seconds, shown)), _) => {
-                let fresh_until = now.plus_seconds(life_seconds);
-                *cached = Some(Cached { document: Arc::clone(&document), asked_at: now, fresh_until });
-                Ok((document, shown))
-            }
+        let asked = asked.await;
+        let now = self.settings.now(); // it may have taken a while
+        let last_good = cached.take().and_then(|known| known.outcome.ok());
+        let (outcome, life_seconds, shown) = match (asked, last_good) {
+            (Ok((document, life_seconds, shown)), _) => (Ok(document), life_seconds, shown),
             (Err(error), Some(last_good)) => {
                 tracing::warn!(%error, "Kept the last good document of the provider: {error}");
-                last_good.asked_at = now;
-                last_good.fresh_until = now.plus_seconds(ASK_AGAIN_SECONDS);
-                Ok((Arc::clone(&last_good.document), Shown::cached(url)))
+                (Ok(last_good), ASK_AGAIN_SECONDS, Shown::cached(url))
             }
-            (Err(error), None) => Err(error),
-        }
+            (Err(error), None) => (Err(error), ERROR_LIFE_SECONDS, Shown::cached(url)),
+        };
+        let fresh_until = now.plus_seconds(life_seconds);
+        *cached = Some(Cached { outcome: outcome.clone(), asked_at: now, fresh_until });
+        outcome.map(|document| (document, shown))
     }
 
     /// Redeems a code (RFC 6749 §4.1.3, RFC 7636 §4.5). Never sent twice.

@@ -83,3 +83,36 @@ impl fmt::Debug for User {
         f.debug_struct("User").field("subject", &self.subject()).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use authmachine_protocol::Timestamp;
+    use serde_json::json;
+
+    fn user(claims: Value) -> User {
+        let session = Session {
+            login_id: "l-1".to_owned(),
+            access_token: "hidden".to_owned(),
+            claims: claims.as_object().expect("an object").clone(),
+            signed_in_at: Timestamp::from_seconds(0),
+            expires_at: Timestamp::from_seconds(1),
+        };
+        User::new(session, TokenStatus::Alive)
+    }
+
+    #[test]
+    fn a_user_has_a_name_whatever_the_provider_says() {
+        for (claims, name, id) in [
+            (json!({"sub": "u", "id": "i", "preferred_username": "p", "name": "n", "email": "e"}), "p", "i"),
+            (json!({"sub": "u", "preferred_username": "", "name": "n", "email": "e"}), "n", "u"),
+            (json!({"sub": "u", "name": ["n"], "email": "e"}), "e", "u"),
+            (json!({"sub": "u", "id": 7}), "u", "u"),
+        ] {
+            let user = user(claims.clone());
+            assert_eq!((user.name(), user.id(), user.subject()), (name, id, "u"), "{claims}");
+        }
+        let shown = format!("{:?}", user(json!({"sub": "u", "email": "e@example.com"})));
+        assert!(!shown.contains("hidden") && !shown.contains("e@"), "{shown}");
+    }
+}

@@ -207,7 +207,9 @@ async fn do1_answers_without_end_are_cut() {
 async fn no_redirect_of_the_provider_is_followed() {
     for path in [DISCOVERY, "/jwks", "/token", "/userinfo"] {
         let mut app = App::new();
-        app.op.script().answers.insert(path, (307, String::new()));
+        // Good as a document, were it not for the status.
+        let body = Op::new().script().metadata.to_string();
+        app.op.script().answers.insert(path, (307, body));
         let start = app.browser.open("/login").await;
         let end = match start.status {
             StatusCode::SEE_OTHER => {
@@ -312,5 +314,17 @@ async fn a_provider_may_start_after_the_application() {
     assert!(answer.body.contains("Please try again in a moment."));
     assert_eq!(app.home().await, "nobody", "pages for anybody work");
     app.op.script().down = false;
+    app.wait(1);
     app.sign_in().await;
+}
+
+#[tokio::test]
+async fn a_crowd_that_waits_for_a_provider_gets_one_answer() {
+    let mut app = App::new();
+    app.op.script().answers.insert(DISCOVERY, (503, String::new()));
+    for seconds in [0, 0, 1, 0] {
+        app.wait(seconds);
+        assert_eq!(app.browser.open("/login").await.status, StatusCode::SERVICE_UNAVAILABLE);
+    }
+    assert_eq!(app.op.seen(DISCOVERY).len(), 2, "once a second");
 }
