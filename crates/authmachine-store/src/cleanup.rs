@@ -11,6 +11,8 @@ use crate::statements::statements;
 use crate::unit::Tx;
 use crate::value::params;
 
+/// A code stays for ten minutes after its end: presented a second time, it still revokes what it gave (RFC 6749 §4.1.2).
+const CODES_S: i64 = 10 * 60;
 /// Events stay for a year.
 const EVENTS_S: i64 = 365 * 24 * 60 * 60;
 /// Changes stay for thirty days,
@@ -101,9 +103,8 @@ impl Tx {
                 self.run(SET_SWEEP, params![counter, i64::MIN])?;
             }
         }
-        for sql in [INTERACTIONS, CODES] {
-            done += self.run(sql, params![rows, now])?;
-        }
+        done += self.run(INTERACTIONS, params![rows, now])?;
+        done += self.run(CODES, params![rows, now.plus_seconds(-CODES_S)])?;
         done += self.run(THROTTLES, params![now, rows])?;
         done += self.run(EVENTS, params![rows, now.plus_seconds(-EVENTS_S)])?;
         let last = self.current_revision()? - CHANGES;

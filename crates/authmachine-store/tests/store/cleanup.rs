@@ -39,7 +39,8 @@ both_engines! {
         let sessions = fresh(|expires_at| Session { expires_at, ..session(&alice) });
         let grants = fresh(|expires_at| Grant { expires_at, ..own_grant(&shop) });
         let tokens = fresh(|expires_at| AccessToken { expires_at, ..access_token() });
-        let codes = fresh(|expires_at| AuthorizationCode { expires_at, ..code() });
+        // A code is kept for ten minutes more.
+        let codes = fresh(|end| AuthorizationCode { expires_at: end.plus_seconds(-600), ..code() });
         let asked = fresh(|expires_at| Interaction { expires_at, ..interaction(&shop) });
         // By its absolute end, by want of use, or not at all.
         let families = [
