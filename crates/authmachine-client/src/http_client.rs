@@ -89,3 +89,24 @@ fn why(error: &reqwest::Error) -> HttpError {
         _ => HttpError::Broken,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::{io::AsyncWriteExt as _, net::TcpListener};
+
+    #[tokio::test]
+    async fn do1_a_body_without_end_is_given_up_on_the_way() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let url = format!("http://{}/", listener.local_addr().expect("an address"));
+        let endless = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.expect("a connection");
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await;
+            while stream.write_all(&[b' '; 1_024]).await.is_ok() {}
+        });
+        let request = http::Request::get(url).body(Bytes::new()).expect("a request");
+        let answer = Reqwest::new(true).expect("a client").send(request, 64_000).await;
+        assert_eq!(answer.err(), Some(HttpError::TooLarge));
+        endless.await.expect("the connection is closed");
+    }
+}
