@@ -57,6 +57,39 @@ impl Demo {
         format!("http://localhost:{}", self.client_port)
     }
 
+    /// Does what it prints to be tried: the line with `mark` in it, up to `cargo` if there is one, as settings and a command.
+    ///
+    /// # Panics
+    /// When it prints no such line.
+    fn told(&self, mark: &str) -> (Vec<(String, String)>, Vec<String>) {
+        let log = self.log();
+        let line = log
+            .lines()
+            .find(|line| line.contains(mark))
+            .unwrap_or_else(|| panic!("nothing about {mark}: {log}"));
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let count = words.iter().take_while(|word| word.split_once('=').is_some()).count();
+        let settings = words[..count].iter().filter_map(|word| word.split_once('='));
+        let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        (settings, words[count..].iter().map(|word| (*word).to_owned()).collect())
+    }
+
+    /// Starts another demo client as the demo tells to, on `port`.
+    pub async fn another_client(&self, port: u16) -> DemoClient {
+        let (settings, command) = self.told(&format!("PORT={port} "));
+        // Cargo would build it first.
+        assert_eq!(command, ["cargo", "run", "-p", "authmachine-demo"]);
+        DemoClient::start_with(&settings, port).await
+    }
+
+    /// Runs the command beside it that changes a permission.
+    pub async fn change_a_permission(&self) {
+        let (settings, command) = self.told(" grant add ");
+        let mut change = Command::new(&command[0]);
+        change.env_clear().envs(settings).args(&command[1..]);
+        process::stdout(change, None).await;
+    }
+
     /// What it printed.
     pub fn log(&self) -> String {
         self.process.log()
@@ -72,16 +105,24 @@ impl Demo {
 impl DemoClient {
     /// Starts it as the client `id` at `issuer`, on `port`, and waits until it answers. It asks about object1 and object2.
     pub async fn start(issuer: &str, id: &str, secret: &str, port: u16) -> Self {
+        let settings = [("URL", issuer), ("CLIENT_ID", id), ("CLIENT_SECRET", secret)];
+        let mut settings: Vec<_> = settings
+            .iter()
+            .map(|(name, value)| (format!("AUTHMACHINE_{name}"), (*value).to_owned()))
+            .collect();
+        settings.push(("PORT".to_owned(), port.to_string()));
+        Self::start_with(&settings, port).await
+    }
+
+    async fn start_with(settings: &[(String, String)], port: u16) -> Self {
         // A `.env` file is read from the folder it starts in.
         let folder = tempfile::tempdir().expect("there is a place for temporary files");
         let mut command = Command::new(demo_binary());
-        command.env_clear().current_dir(folder.path());
         command
-            .env("AUTHMACHINE_URL", issuer)
-            .env("AUTHMACHINE_CLIENT_ID", id)
-            .env("AUTHMACHINE_CLIENT_SECRET", secret);
-        command.env("PORT", port.to_string());
-        let mut process = Process::spawn_afresh(&format!("demo-client-{id}"), &mut command);
+            .env_clear()
+            .current_dir(folder.path())
+            .envs(settings.iter().map(|(name, value)| (name, value)));
+        let mut process = Process::spawn_afresh(&format!("demo-client-{port}"), &mut command);
         answers(&mut process, &format!("http://localhost:{port}/")).await;
         Self { port, _process: process, _folder: folder }
     }

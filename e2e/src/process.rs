@@ -116,11 +116,11 @@ pub(crate) async fn output(mut command: Command, input: Option<String>) -> Outpu
     output.unwrap_or_else(|error| panic!("cannot run {shown}: {error}"))
 }
 
-/// What `command` prints.
+/// What `command` prints, with `input` on its standard input.
 ///
 /// # Panics
 /// With both outputs, when it fails.
-pub(crate) async fn stdout(command: Command, input: Option<String>) -> String {
+pub async fn stdout(command: Command, input: Option<String>) -> String {
     let shown = format!("{command:?}");
     let output = output(command, input).await;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();

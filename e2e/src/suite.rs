@@ -53,7 +53,7 @@ impl Suite {
 }
 
 /// The built `authmachine`.
-pub(crate) fn binary() -> PathBuf {
+pub fn binary() -> PathBuf {
     let path =
         env::var_os("AUTHMACHINE_TEST_BIN").expect("AUTHMACHINE_TEST_BIN is not set: run `cargo xtask test`");
     PathBuf::from(path)

@@ -1,12 +1,12 @@
 //! `authmachine demo` in Chromium: what somebody sees who tries the product.
 
-use authmachine_e2e::{Chromium, Demo, DemoClient, Visitor};
+use authmachine_e2e::{Chromium, Demo, Visitor};
 
 const ALICE: (&str, &str) = ("alice", "wonderland-demo");
 const BOB: (&str, &str) = ("bob", "builder-demo");
-const GUEST: (&str, &str) = ("guest-app", "guest-app-demo-secret");
-/// Where the demo's clients may listen.
-const GUEST_PORTS: [u16; 2] = [5055, 5056];
+/// Where a second app of ours and one of somebody else listen, as the demo prints it.
+const SECOND_PORT: u16 = 5055;
+const GUEST_PORT: u16 = 5056;
 
 #[tokio::test]
 async fn alice_signs_in_sees_who_she_is_and_signs_out() {
@@ -76,15 +76,13 @@ async fn a_wrong_password_is_said_and_can_be_mended() {
 async fn a_third_party_asks_first_and_takes_no_for_an_answer() {
     let Some(browser) = Chromium::start().await else { return };
     let demo = Demo::start().await;
-    let is_free = |port: &u16| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok();
-    let port = GUEST_PORTS.into_iter().find(is_free).expect("one of these ports is free");
-    let guest = DemoClient::start(&demo.issuer(), GUEST.0, GUEST.1, port).await;
+    let guest = demo.another_client(GUEST_PORT).await;
 
     browser.open(&format!("{}/login", guest.url())).await;
     browser.sign_in(BOB.0, BOB.1).await;
     browser.sees("Do you agree?").await;
     let page = browser.text().await;
-    assert!(page.contains("bob") && page.contains(&format!("localhost:{port}")), "{page}");
+    assert!(page.contains("bob") && page.contains(&format!("localhost:{GUEST_PORT}")), "{page}");
     browser.pictures("consent").await;
     browser.click("button[value='no']").await;
     browser.sees("To the start page").await;
@@ -98,6 +96,36 @@ async fn a_third_party_asks_first_and_takes_no_for_an_answer() {
 
     // Asked once: the next time goes straight through.
     browser.open(&format!("{}/logout", guest.url())).await;
+    browser.is_content().await;
+    assert!(demo.stop().await.success());
+}
+
+#[tokio::test]
+async fn a_second_app_notices_and_permissions_are_live() {
+    let Some(browser) = Chromium::start().await else { return };
+    let demo = Demo::start().await;
+    let second = demo.another_client(SECOND_PORT).await;
+
+    browser.open(&format!("{}/login", demo.client())).await;
+    browser.sign_in(BOB.0, BOB.1).await;
+    browser.sees("Logged in as bob").await;
+    // Single sign-on: no password for the second.
+    browser.open(&format!("{}/login", second.url())).await;
+    browser.sees("Logged in as bob").await;
+    assert!(browser.url().await.starts_with(&second.url()));
+
+    let may_write = "return [...document.querySelectorAll('table')].at(-1).textContent.includes('write')";
+    browser.open(&demo.client()).await;
+    assert_eq!(browser.evaluate(may_write).await, false);
+    demo.change_a_permission().await;
+    browser.reload().await;
+    browser.sees("Live, from the permissions API").await;
+    assert_eq!(browser.evaluate(may_write).await, true);
+
+    browser.click("a[href='/logout']").await;
+    browser.sees("You are not logged in").await;
+    browser.open(&second.url()).await;
+    browser.sees("You are not logged in").await;
     browser.is_content().await;
     assert!(demo.stop().await.success());
 }

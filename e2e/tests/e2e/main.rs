@@ -20,6 +20,7 @@ macro_rules! on_each_engine {
     };
 }
 
+mod browser;
 mod demo;
 mod kill9;
 mod node;

@@ -1,10 +1,14 @@
 //! What an operator relies on: stopping, proxies, keys, metrics, limits.
 
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use authmachine_e2e::foreign::Python;
 use authmachine_e2e::http::{self, Answer};
-use authmachine_e2e::{Client, Engine, Provider, Tokens, Visitor, decode, wait};
+use authmachine_e2e::{
+    Client, Engine, Process, Provider, Tokens, Visitor, binary, decode, free_port, stdout, wait,
+};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -166,6 +170,53 @@ async fn metrics_have_a_port_of_their_own(engine: Engine) {
     }
     assert!(!metrics.contains("alice"), "labels are words of ours");
     http::get(&provider.url("/metrics")).await.expect(404);
+}
+
+#[tokio::test]
+async fn without_any_configuration_it_starts_and_says_how_to_go_on() {
+    let folder = tempfile::tempdir().expect("there is a place for temporary files");
+    let port = free_port();
+    let mut command = Command::new(binary());
+    command.env_clear().current_dir(folder.path()).args(["serve", "--listen", &format!("127.0.0.1:{port}")]);
+    let mut process = Process::spawn_afresh("serve", &mut command);
+    assert_eq!(process.line("Serving AuthMachine at ").await, format!("http://localhost:{port}"));
+    assert!(folder.path().join("data/authmachine.db").is_file());
+    let told = wait::until("the line to go on with", || {
+        let log = process.log();
+        let line = log.lines().find(|line| line.contains(" user add ")).map(|line| line.trim().to_owned());
+        std::future::ready(line)
+    })
+    .await;
+    let words: Vec<&str> = told.split_whitespace().collect();
+    let mut add = Command::new(words[0]);
+    // There is no terminal to ask for the password on.
+    add.env_clear().current_dir(folder.path()).args(&words[1..]).arg("--password-stdin");
+    stdout(add, Some("correct horse battery\n".to_owned())).await;
+
+    let login = format!("http://localhost:{port}/login");
+    let page = Visitor::new().sign_in(&login, "alice", "correct horse battery", &[]).await.page();
+    assert!(page.body.contains("Signed in as"), "{page:?}");
+    process.terminate();
+    assert!(process.end().await.success());
+}
+
+#[tokio::test]
+async fn rb22_without_its_key_it_refuses_to_start_and_makes_no_other() {
+    let mut provider = Provider::start(&Engine::Sqlite).await;
+    assert!(provider.stop().await.success());
+    let key = provider.data().join("authmachine.key");
+    let kept = std::fs::read(&key).expect("the key is there");
+    std::fs::remove_file(&key).expect("the folder is ours");
+    let output = provider.run(&["serve"], None).await;
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success() && said.contains("master key") && said.contains("backup"), "{said}");
+    assert!(!key.exists(), "no new key in silence");
+    std::fs::write(&key, kept).expect("the folder is ours");
+    // Others may read it now, unless whoever writes it sees to that (checklist G9).
+    std::fs::set_permissions(&key, PermissionsExt::from_mode(0o644)).expect("the file is ours");
+    assert!(!provider.run(&["serve"], None).await.status.success());
+    std::fs::set_permissions(&key, PermissionsExt::from_mode(0o600)).expect("the file is ours");
+    provider.launch().await;
 }
 
 #[tokio::test]
