@@ -84,6 +84,12 @@ impl Browser {
         browser
     }
 
+    /// The same browser, led to another node.
+    #[must_use]
+    pub fn on(&self, server: &TestServer) -> Self {
+        Self { server: server.clone(), ..self.clone() }
+    }
+
     /// The same browser at another address.
     #[must_use]
     pub fn at(&self, address: &str) -> Self {

@@ -191,6 +191,11 @@ impl ClientApp {
         &self.record.post_logout_redirect_uris[0]
     }
 
+    /// The same application, at another node.
+    pub fn on(&self, server: &TestServer) -> Self {
+        Self { server: server.clone(), ..self.clone() }
+    }
+
     /// The same application, proving itself in another way.
     pub fn with_auth(&self, auth: ClientAuth) -> Self {
         Self { auth, ..self.clone() }

@@ -30,7 +30,7 @@ mod server;
 mod user;
 
 pub use answer::Answer;
-pub use authmachine_testkit_macros::both_engines;
+pub use authmachine_testkit_macros::{both_engines, on_postgres};
 pub use browser::{Browser, Cookie, Site, Visit};
 pub use client::{AuthorizeRequest, ClientApp, ClientAuth, ClientBuilder, TokenAnswer, Tokens};
 pub use clock::{START, TestClock};

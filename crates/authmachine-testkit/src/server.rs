@@ -45,7 +45,7 @@ struct Inner {
     /// Secrets that went by.
     secrets: Mutex<BTreeSet<String>>,
     /// Dropped last, when nobody uses it any more.
-    database: Database,
+    database: Arc<Database>,
 }
 
 impl TestServer {
@@ -58,17 +58,42 @@ impl TestServer {
     pub async fn start_with(change: impl FnOnce(&mut Settings)) -> Self {
         let log_start = logs::begin();
         let clock = TestClock::default();
-        let database = Database::make(Engine::current());
+        let database = Arc::new(Database::make(Engine::current()));
         let store = database.open();
         let insert_keys =
             |tx: &mut Tx| keys::signing_keys().iter().try_for_each(|key| tx.insert_signing_key(key));
         store.write(deadline(), insert_keys).await.expect("an empty store takes keys");
         let mut settings = Settings::new(Issuer::parse(ISSUER).expect("an issuer"));
         change(&mut settings);
+        Self::start_on(settings, store, database, clock, log_start).await
+    }
+
+    async fn start_on(
+        settings: Settings,
+        store: Store,
+        database: Arc<Database>,
+        clock: TestClock,
+        log_start: usize,
+    ) -> Self {
         let app =
             App::start(settings, store, &keys::MASTER_KEY, clock.clock()).await.expect("the server starts");
         let router = authmachine_server::router(&app);
         Self(Arc::new(Inner { app, router, clock, log_start, secrets: Mutex::default(), database }))
+    }
+
+    /// Another node: a server with connections, caches and counters of its own on the same database and clock (PostgreSQL).
+    pub async fn second_node(&self) -> Self {
+        loop {
+            let (settings, database) = (self.app().settings.clone(), self.0.database.clone());
+            let store = database.open();
+            let node =
+                Self::start_on(settings, store, database, self.clock().clone(), self.0.log_start).await;
+            // Bits 12 to 17 of an id are the node's, drawn by lot; the clock stands still, so equal ones would make equal ids.
+            let part = |server: &Self| (server.row_id() >> 12) & 0x3F;
+            if part(&node) != part(self) {
+                return node;
+            }
+        }
     }
 
     /// What handlers have at hand.

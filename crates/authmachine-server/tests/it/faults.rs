@@ -1,7 +1,7 @@
 //! The database fails: at any call, once or for a while. Nothing is half done, nothing is done twice, and it works again after
 //! (checklist G1, RB4, RB10).
 
-use authmachine_testkit::{Answer, Browser, Engine, PASSWORD, TestServer, both_engines};
+use authmachine_testkit::{Answer, Browser, PASSWORD, TestServer, both_engines, on_postgres};
 
 /// Fails the `n`-th call while `act` runs; whether that call was made.
 async fn with_fault<T>(server: &TestServer, n: u32, act: impl Future<Output = T>) -> (T, bool) {
@@ -227,11 +227,9 @@ async fn g1_reading_doors_say_503_and_never_something_wrong() {
     panic!("reading ends");
 }
 
-#[both_engines]
+/// An embedded database does not go away; its failing calls are above.
+#[on_postgres]
 async fn rb10_the_database_away_is_503_and_work_goes_on_after() {
-    if Engine::current() == Engine::Sqlite {
-        return; // an embedded database does not go away; its failing calls are above
-    }
     let server = TestServer::start().await;
     let app = server.client("shop").first_party().create().await;
     let browser = server.browser().log_in("alice").await;

@@ -6,5 +6,6 @@ mod contract;
 mod everywhere;
 mod faults;
 mod logs;
+mod nodes;
 mod oidc;
 mod scim;
