@@ -710,3 +710,32 @@ async fn do3_what_strangers_leave_behind_is_swept_and_what_lives_stays() {
     }
     assert_eq!((rows["users"].len(), rows["clients"].len(), rows["signing_keys"].len()), (1, 1, 3));
 }
+
+#[both_engines]
+async fn se7_under_parallel_load_nobody_sees_another_person() {
+    let server = TestServer::start().await;
+    let app = server.client("shop").first_party().create().await;
+    let mut people = Vec::new();
+    for n in 0..10 {
+        let name = format!("person{n}");
+        let browser = server.browser().log_in(&name).await;
+        let tokens = app.redeem(&browser.authorize(&app).await.code()).await.ok();
+        people.push((name, browser, tokens));
+    }
+    let visits: Vec<_> = (0..200)
+        .map(|n| {
+            let (name, browser, tokens) = people[n % people.len()].clone();
+            let app = app.clone();
+            tokio::spawn(async move {
+                let page = browser.open("/").await;
+                page.assert_page(200, &format!("Signed in as {name}."));
+                let claims = app.userinfo(&tokens.access_token).await.ok();
+                assert_eq!(claims["preferred_username"], name.as_str());
+                assert_eq!(app.introspect(&tokens.access_token).await.ok()["username"], name.as_str());
+            })
+        })
+        .collect();
+    for visit in visits {
+        visit.await.expect("each saw itself");
+    }
+}

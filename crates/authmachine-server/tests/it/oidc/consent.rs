@@ -1,7 +1,7 @@
 //! Consent: exact, standing, asked again when more is wanted (checklist AZ3).
 
 use authmachine_provider::event::EventKind;
-use authmachine_testkit::{ClientApp, Site, TestServer, both_engines};
+use authmachine_testkit::{ClientApp, PASSWORD, Site, TestServer, both_engines};
 use serde_json::json;
 
 const QUESTION: &str = "Do you agree?";
@@ -159,9 +159,35 @@ async fn az3_another_account_can_be_chosen_on_the_question() {
     let browser = server.browser().log_in("alice").await;
     let page = browser.follow(&app.authorize_url()).await.submit(&[("decision", "switch")]).await;
     page.assert_page(200, "Sign in");
-    let page = page.submit(&[("username", "bob"), ("password", authmachine_testkit::PASSWORD)]).await;
+    let page = page.submit(&[("username", "bob"), ("password", PASSWORD)]).await;
     page.assert_page(200, "bob");
     page.submit(&[("decision", "yes")]).await.code();
+}
+
+#[both_engines]
+async fn az3_a_yes_counts_for_the_person_and_the_question_that_were_shown() {
+    let server = TestServer::start().await;
+    server.user("bob").create().await;
+    let app = server.client("guest").objects(&["object1"]).create().await;
+    let browser = server.browser().log_in("alice").await;
+    let asking = json!({ "authmachine_permissions": ["object1", "object2"] }).to_string();
+    let question = browser.follow(&app.authorize().with("claims", &asking).url()).await;
+    question.assert_page(200, "alice");
+
+    // Somebody else signs in beside the open page: alice's yes is not theirs.
+    let login = browser.follow(&app.authorize().with("prompt", "login").url()).await;
+    login.submit(&[("username", "bob"), ("password", authmachine_testkit::PASSWORD)]).await;
+    let again = question.submit(&[("decision", "yes")]).await;
+    again.assert_page(200, QUESTION);
+    again.assert_page(200, "bob");
+    assert_eq!(server.count_events(EventKind::ConsentGiven).await, 0);
+
+    // The client may see more than the page said: asked again.
+    app.change(|client| client.objects.push("object2".to_owned())).await;
+    let wider = again.submit(&[("decision", "yes")]).await;
+    wider.assert_page(200, "object2");
+    assert_eq!(server.count_events(EventKind::ConsentGiven).await, 0);
+    wider.submit(&[("decision", "yes")]).await.code();
 }
 
 #[both_engines]
@@ -196,4 +222,50 @@ async fn offline_access_wants_a_question_a_standing_yes_or_a_first_party() {
     let without =
         ours.change(|client| client.grant_types.retain(|grant| grant.as_str() != "refresh_token")).await;
     assert_eq!(scope_of(&without, without.authorize_url()).await, "openid");
+}
+
+#[both_engines]
+async fn az3_a_yes_counts_for_the_person_who_was_asked() {
+    let server = TestServer::start().await;
+    server.user("bob").create().await;
+    let app = server.client("guest").create().await;
+    let browser = server.browser().log_in("alice").await;
+    let page = browser.follow(&app.authorize_url()).await;
+    page.assert_page(200, "alice");
+
+    // In another tab alice leaves and bob signs in. Her page is still open.
+    browser.sign_out().await;
+    browser.sign_in("bob", PASSWORD).await.assert_page(200, "Signed in as bob");
+    let page = page.submit(&[("decision", "yes")]).await;
+
+    page.assert_page(200, QUESTION).assert_page(200, "bob");
+    assert_eq!(server.rows()["consents"].len(), 0);
+    page.submit(&[("decision", "yes")]).await.code();
+}
+
+#[both_engines]
+async fn az4_a_choice_counts_for_the_person_who_made_it() {
+    let server = TestServer::start().await;
+    server.user("bob").create().await;
+    let app = server.client("ours").first_party().create().await;
+    let browser = server.browser().log_in("alice").await;
+    let page = browser.follow(&app.authorize().with("prompt", "select_account").url()).await;
+    browser.sign_out().await;
+    browser.sign_in("bob", PASSWORD).await;
+    let page = page.submit(&[("decision", "continue")]).await;
+    page.assert_page(200, "Choose an account").assert_page(200, "bob");
+    page.submit(&[("decision", "continue")]).await.code();
+}
+
+#[both_engines]
+async fn az3_a_yes_is_to_what_was_shown() {
+    let server = TestServer::start().await;
+    let app = server.client("guest").scopes("openid").create().await;
+    let browser = server.browser().log_in("alice").await;
+    let page = browser.follow(&app.authorize().with("scope", "openid email").url()).await;
+    assert!(!page.answer().text().contains("email"));
+    // While the page is open the client's registration widens. The request was narrowed when it came, and stays so.
+    let app = app.change(|client| client.scopes.insert("email")).await;
+    let visit = page.submit(&[("decision", "yes")]).await;
+    assert_eq!(app.redeem(&visit.code()).await.ok().scope, "openid");
 }

@@ -254,3 +254,13 @@ async fn a_rotated_key_still_verifies_what_it_signed_until_that_has_expired() {
     assert_eq!(count().await, Some(3));
     server.verify(&new).await;
 }
+
+#[both_engines]
+async fn a_client_whose_algorithm_has_no_key_keeps_its_code() {
+    let server = TestServer::start().await;
+    let app = server.client("shop").first_party().id_token_alg(Algorithm::PS256).create().await;
+    let code = server.browser().log_in("alice").await.authorize(&app).await.code();
+    app.redeem(&code).await.assert_error(500, "server_error");
+    let app = app.change(|client| client.id_token_alg = Algorithm::ES256).await;
+    app.redeem(&code).await.ok();
+}

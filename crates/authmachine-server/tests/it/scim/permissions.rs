@@ -149,6 +149,23 @@ async fn ad7_a_token_is_scoped_expires_can_be_revoked_and_sees_its_objects_only(
 }
 
 #[both_engines]
+async fn pe10_without_the_right_the_answer_does_not_depend_on_who_exists() {
+    let server = TestServer::start().await;
+    let alice = server.user("alice").create().await;
+    let without = server.api_token_with("without", |token| token.scopes = Scopes::default()).await;
+    for (status, token) in [(403, without.token.as_str()), (401, "unknown")] {
+        let ask = async |sub: &str| {
+            let target = format!("/api/scim/v1/Users/{sub}/permissions?object=object1");
+            let answer = server.get(&target).bearer(token).send().await;
+            let mut body = answer.assert_status(status).json();
+            body["request_id"].take();
+            body
+        };
+        assert_eq!(ask(&alice.sub).await, ask("nobody").await);
+    }
+}
+
+#[both_engines]
 async fn errors_have_a_shape_that_both_readers_find() {
     let server = TestServer::start().await;
     let alice = server.user("alice").create().await;
