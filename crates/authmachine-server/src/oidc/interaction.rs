@@ -44,10 +44,16 @@ pub async fn post(
     let result = async {
         let form = request::form(&headers, body).await?;
         let scene = Scene::load(&app, &headers, &handle).await?;
-        if !scene.browser.owns_form(&app, &headers, &handle, form.get("csrf")) {
+        let csrf = form.get("csrf").unwrap_or_default();
+        let (token, question) = csrf.split_once('.').unwrap_or((csrf, ""));
+        if !scene.browser.owns_form(&app, &headers, &handle, Some(token)) {
             return Err(PageError::new(ErrorKind::Forbidden));
         }
-        scene.act(&app, &headers, &form).await
+        // A page from before: what it asked, or whom, is not what is asked now.
+        match question == scene.question(&app) {
+            true => scene.act(&app, &headers, &form).await,
+            false => scene.show(&app, &headers, None, None).await,
+        }
     };
     let result = result.await;
     page_result(&app, &headers, result)
@@ -105,7 +111,7 @@ impl Scene {
         let chrome =
             browser::chrome(app, browser::lang(headers, self.interaction.request.ui_locales.as_deref()));
         let action = format!("{}/{}", oidc::INTERACTION, self.handle);
-        let csrf = self.browser.form_token(app, &self.handle);
+        let csrf = format!("{}.{}", self.browser.form_token(app, &self.handle), self.question(app));
         let html = match &self.step {
             Step::SignIn => {
                 let login_hint = self.interaction.request.login_hint.as_deref();
@@ -132,6 +138,18 @@ impl Scene {
         Ok(sign_in::with_login_status(browser::interaction_html(html), error))
     }
 
+    /// What the step asks, and whom, as its form says it: the answer of one person is none of another who signed in meanwhile, and
+    /// none to more than was shown (checklist AZ3). Empty where nobody is known yet.
+    fn question(&self, app: &App) -> String {
+        let asked = match &self.step {
+            Step::ChooseAccount => String::new(),
+            Step::Consent(allowance) => format!("{} {:?}", allowance.consent_scopes, allowance.objects),
+            Step::SignIn | Step::Issue(_) | Step::Refuse(_) => return String::new(),
+        };
+        let session = self.session.as_ref().map_or(0, |signed_in| signed_in.session.id.0);
+        self.browser.form_token(app, &format!("{} {session} {asked}", self.handle))
+    }
+
     fn username(&self) -> &str {
         self.session.as_ref().map_or("", |signed_in| signed_in.user.username.as_str())
     }
@@ -149,7 +167,7 @@ impl Scene {
         }
     }
 
-    /// Does what the form says, if it is what the step asks for; another form (a page from before) shows the step again.
+    /// Does what the form says, if it is what the step asks for; anything else shows the step again.
     async fn act(self, app: &App, headers: &HeaderMap, form: &Params) -> Result<Response, PageError> {
         let decision = form.get("decision");
         match &self.step {
