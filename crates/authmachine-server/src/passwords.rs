@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use argon2::password_hash::phc::PasswordHash;
 use argon2::{Algorithm, Argon2, Params, PasswordHasher as _, PasswordVerifier as _, Version};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use zeroize::Zeroizing;
 
 /// m = 19 MiB, t = 2, p = 1 (OWASP's and RFC 9106's range for interactive use).
@@ -55,19 +55,54 @@ impl Default for PasswordHasher {
 }
 
 impl PasswordHasher {
+    /// A place in the pool, for tries that are counted only when they can be made.
+    ///
+    /// # Errors
+    /// [`Busy`].
+    pub fn place(&self) -> Result<Place, Busy> {
+        let waiting = self.waiting.clone().try_acquire_owned().map_err(|_| Busy)?;
+        Ok(Place { running: self.running.clone(), dummy: self.dummy.clone(), _waiting: waiting })
+    }
+
     /// Hashes a new password, already in its normal form.
     ///
     /// # Errors
     /// [`Busy`].
     pub async fn hash(&self, password: Zeroizing<String>) -> Result<String, Busy> {
-        let salt = crate::random::bytes();
-        self.run(move || hash(&password, &salt)).await
+        self.place()?.hash(password).await
     }
 
     /// Checks a password, in its normal form, against a stored hash; with none it takes just as long and is wrong.
     ///
     /// # Errors
     /// [`Busy`].
+    pub async fn verify(&self, password: Zeroizing<String>, stored: Option<String>) -> Result<Verdict, Busy> {
+        self.place()?.verify(password, stored).await
+    }
+}
+
+/// A place in the pool, until it is dropped.
+#[derive(Debug)]
+pub struct Place {
+    running: Arc<Semaphore>,
+    dummy: Arc<str>,
+    _waiting: OwnedSemaphorePermit,
+}
+
+impl Place {
+    /// As [`PasswordHasher::hash`].
+    ///
+    /// # Errors
+    /// [`Busy`], when the pool is closed.
+    pub async fn hash(&self, password: Zeroizing<String>) -> Result<String, Busy> {
+        let salt = crate::random::bytes();
+        self.run(move || hash(&password, &salt)).await
+    }
+
+    /// As [`PasswordHasher::verify`].
+    ///
+    /// # Errors
+    /// [`Busy`], when the pool is closed.
     pub async fn verify(&self, password: Zeroizing<String>, stored: Option<String>) -> Result<Verdict, Busy> {
         let dummy = self.dummy.clone();
         let salt = crate::random::bytes();
@@ -86,7 +121,6 @@ impl PasswordHasher {
     }
 
     async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Busy> {
-        let _place = self.waiting.try_acquire().map_err(|_| Busy)?;
         let core = self.running.clone().acquire_owned().await.map_err(|_| Busy)?;
         tokio::task::spawn_blocking(move || {
             let result = work();

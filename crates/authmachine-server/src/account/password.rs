@@ -72,13 +72,14 @@ async fn change(app: &App, headers: &HeaderMap, body: Body) -> Result<Response, 
     if current.len() > password::MAX_BYTES {
         return refuse(PasswordError::WrongCurrent);
     }
+    let Ok(place) = app.passwords.place() else { return refuse(PasswordError::Busy) };
     let counted = match Try::count(app, &user.sub).await? {
         Ok(counted) => counted,
         Err(retry_after_s) => return refuse(PasswordError::Throttled { retry_after_s }),
     };
     let user_id = user.id;
     let stored = app.store.read(move |reads| reads.find_password(user_id)).await?;
-    match app.passwords.verify(password::normalise(current), stored.clone()).await {
+    match place.verify(password::normalise(current), stored.clone()).await {
         Err(Busy) => return refuse(PasswordError::Busy),
         Ok(Verdict::Wrong) => {
             let mut event = app.event(EventKind::SignInRefused, user.sub.clone());
@@ -89,7 +90,7 @@ async fn change(app: &App, headers: &HeaderMap, body: Body) -> Result<Response, 
         }
         Ok(Verdict::Right | Verdict::RightButOld(_)) => {}
     }
-    let Ok(hash) = app.passwords.hash(password::normalise(new)).await else {
+    let Ok(hash) = place.hash(password::normalise(new)).await else {
         return refuse(PasswordError::Busy);
     };
 

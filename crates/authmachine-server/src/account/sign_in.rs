@@ -62,6 +62,8 @@ pub async fn prove(
             None => Ok(None),
         })
         .await?;
+    // No place, no try: a busy server slows nobody down who guessed nothing.
+    let Ok(place) = app.passwords.place() else { return Ok(Err(LoginError::Busy)) };
     // The account's own counter, whichever of its names was typed (checklist BF2).
     let counted = match Try::count(app, found.as_ref().map_or(&name, |(_, user)| &user.sub)).await? {
         Ok(counted) => counted,
@@ -69,7 +71,7 @@ pub async fn prove(
     };
 
     let stored = found.as_ref().and_then(|(hash, _)| hash.clone());
-    let verdict = match app.passwords.verify(password::normalise(typed), stored.clone()).await {
+    let verdict = match place.verify(password::normalise(typed), stored.clone()).await {
         Ok(verdict) => verdict,
         Err(crate::passwords::Busy) => return Ok(Err(LoginError::Busy)),
     };
