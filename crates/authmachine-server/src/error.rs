@@ -89,9 +89,11 @@ impl OAuthError {
     }
 }
 
+/// An error as a sentence; a parameter's name keeps its spelling.
 fn sentence(error: &dyn std::fmt::Display) -> String {
     let mut text = error.to_string();
-    if let Some(first) = text.get_mut(..1) {
+    let is_name = text.split(' ').next().is_some_and(|word| word == "scope" || word.contains('_'));
+    if let Some(first) = text.get_mut(..1).filter(|_| !is_name) {
         first.make_ascii_uppercase();
     }
     text.push('.');

@@ -1,7 +1,7 @@
 //! `grant_type=client_credentials` (RFC 6749 §4.4): a client acts for itself. No user, so no ID token; no refresh token, since the
 //! client can ask again.
 
-use authmachine_protocol::{ClaimsRequest, ErrorCode, GrantType, Params, Scopes, TokenResponse, scope};
+use authmachine_protocol::{ClaimsRequest, ErrorCode, GrantType, Params, Scopes, TokenResponse};
 use authmachine_provider::client::Client;
 use authmachine_provider::event::EventKind;
 use authmachine_provider::grant::{Grant, Live};
@@ -10,6 +10,7 @@ use authmachine_provider::ids::{GrantId, Kind};
 use super::event;
 use crate::app::App;
 use crate::error::OAuthError;
+use crate::oidc::discovery;
 use crate::random;
 
 pub(super) async fn grant(app: &App, client: &Client, form: &Params) -> Result<TokenResponse, OAuthError> {
@@ -67,10 +68,10 @@ pub(super) async fn grant(app: &App, client: &Client, form: &Params) -> Result<T
     })
 }
 
-/// Of what is `asked`, or else of all that the client may have, what makes sense without a person; `None` when nothing of what is
-/// asked is left.
+/// Of what is `asked`, or else of all that the client may have, what makes sense without a person: none of the provider's own
+/// scopes does. `None` when nothing of what is asked is left.
 fn granted(allowed: &Scopes, asked: Option<Scopes>) -> Option<Scopes> {
-    let own = allowed.without(scope::OPENID).without(scope::OFFLINE_ACCESS);
+    let own: Scopes = allowed.iter().filter(|scope| !discovery::SCOPES.contains(scope)).collect();
     match asked {
         None => Some(own),
         Some(asked) => Some(asked.intersection(&own)).filter(|scopes| !scopes.is_empty()),
@@ -84,12 +85,13 @@ mod tests {
     #[test]
     fn az2_a_client_for_itself_gets_its_own_scopes_and_none_about_a_person() {
         let scopes = |text: &str| Scopes::parse(text).expect("legal");
-        let allowed = scopes("openid read offline_access write");
+        let allowed = scopes("openid profile email address phone read offline_access write");
         for (asked, given) in [
             (None, Some("read write")),
             (Some("write openid"), Some("write")),
             (Some("read admin"), Some("read")),
             (Some("openid"), None),
+            (Some("profile email"), None),
             (Some("offline_access"), None),
             (Some("admin"), None),
         ] {
