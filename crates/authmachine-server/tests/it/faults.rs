@@ -192,6 +192,50 @@ async fn g1_a_logout_survives_any_failing_call() {
 }
 
 #[both_engines]
+async fn g1_a_change_of_password_survives_any_failing_call() {
+    let server = TestServer::start().await;
+    server.user("alice").create().await;
+    let passwords = ["another fine set of words", PASSWORD];
+    let mut current = PASSWORD;
+    for n in 1..MANY {
+        let browser = server.browser().log_in("alice").await;
+        let elsewhere = server.browser().log_in("alice").await;
+        let page = browser.open("/account/password").await;
+        let new = passwords[usize::from(current != PASSWORD)];
+        let change = page.submit(&[("current_password", current), ("new_password", new)]);
+        let (visit, was_made) = with_fault(&server, n, change).await;
+        if visit.trail[0].status.as_u16() == 303 {
+            current = new;
+            assert!(!elsewhere.is_signed_in().await, "call {n}");
+        } else {
+            assert_unavailable(&visit.trail[0], &format!("call {n}"));
+            assert!(elsewhere.is_signed_in().await, "nothing is half done: call {n}");
+        }
+        assert!(browser.is_signed_in().await, "call {n}");
+        let right = server.browser().sign_in("alice", current).await;
+        right.assert_page(200, "Signed in as alice");
+        if !was_made {
+            assert!(n > 5);
+            return;
+        }
+    }
+    panic!("a change of password ends");
+}
+
+#[both_engines]
+async fn g1_a_refresh_whose_answer_is_lost_is_had_again_within_grace() {
+    let server = TestServer::start_with(|settings| settings.lives.refresh_grace_s = 10).await;
+    let app = server.client("shop").first_party().create().await;
+    let code = server.browser().log_in("alice").await.authorize(&app).await.code();
+    let first = app.redeem(&code).await.ok();
+    server.store().faults().lose_next_answer();
+    assert_unavailable(&app.refresh(first.refresh_token()).await.0, "lost");
+    let second = app.refresh(first.refresh_token()).await.ok();
+    assert!(!app.is_revoked(&second.access_token).await);
+    app.refresh(second.refresh_token()).await.ok();
+}
+
+#[both_engines]
 async fn g1_reading_doors_say_503_and_never_something_wrong() {
     let server = TestServer::start().await;
     let app = server.client("shop").first_party().create().await;
