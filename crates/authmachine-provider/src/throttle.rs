@@ -6,8 +6,12 @@ use authmachine_protocol::Timestamp;
 pub const FREE_TRIES: i64 = 5;
 /// The longest delay.
 pub const MAX_DELAY_S: i64 = 15 * 60;
+/// Failures in a row after which strangers are not listened to until the count is forgotten (NIST SP 800-63B-4 §3.2.2).
+pub const MAX_FAILURES: i64 = 100;
 /// A count is forgotten this long after its last failure.
 pub const FORGET_AFTER_S: i64 = 24 * 60 * 60;
+/// Of a count that many people share, one failure is forgotten each so many seconds without another.
+pub const DRAIN_S: i64 = 30;
 
 /// The count of one account, client or source; the key is a MAC of its canonical name, so unknown names have one too.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -35,6 +39,23 @@ pub fn check(throttle: &Throttle, free: i64, now: Timestamp) -> Result<(), i64> 
     }
 }
 
+/// Decides the same about a try at an account, which takes [`MAX_FAILURES`] in a row and no more.
+///
+/// # Errors
+/// The number of seconds to wait.
+pub fn check_account(throttle: &Throttle, now: Timestamp) -> Result<(), i64> {
+    check(throttle, FREE_TRIES, now)?;
+    let Some(last) = throttle.last_failed_at.filter(|_| throttle.failures >= MAX_FAILURES) else {
+        return Ok(());
+    };
+    let until = last.plus_seconds(FORGET_AFTER_S);
+    if now >= until || now < last.plus_seconds(-MAX_DELAY_S) {
+        Ok(())
+    } else {
+        Err(until.seconds_since(now) + 1)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -53,5 +74,20 @@ mod tests {
         assert!(check(100, MAX_DELAY_S * 1_000 - 1).is_err());
         assert_eq!(check(i64::MAX, MAX_DELAY_S * 1_000), Ok(()));
         assert_eq!(super::check(&Throttle::default(), FREE_TRIES, now), Ok(()));
+    }
+
+    #[test]
+    fn bf1_an_account_takes_a_hundred_failures_in_a_row() {
+        let now = Timestamp::from_seconds(1_800_000_000);
+        let check = |failures, after_ms| {
+            check_account(&Throttle { failures, last_failed_at: Some(now) }, now.plus_ms(after_ms))
+        };
+        assert_eq!(check(4, 0), Ok(()));
+        assert!(check(99, 0).is_err());
+        assert_eq!(check(99, MAX_DELAY_S * 1_000), Ok(()));
+        assert_eq!(check(100, MAX_DELAY_S * 1_000), Err(FORGET_AFTER_S - MAX_DELAY_S + 1));
+        assert!(check(i64::MAX, FORGET_AFTER_S * 1_000 - 1).is_err());
+        assert_eq!(check(100, FORGET_AFTER_S * 1_000), Ok(()));
+        assert_eq!(check(100, -MAX_DELAY_S * 1_000 - 1), Ok(()), "a clock that went back locks nobody out");
     }
 }

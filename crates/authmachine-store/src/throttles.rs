@@ -1,7 +1,7 @@
 //! Counts of failures.
 
 use authmachine_provider::Timestamp;
-use authmachine_provider::throttle::{FORGET_AFTER_S, Throttle};
+use authmachine_provider::throttle::{DRAIN_S, FORGET_AFTER_S, Throttle};
 
 use crate::error::StoreError;
 use crate::statements::statements;
@@ -14,6 +14,13 @@ statements! {
     COUNT = "INSERT INTO throttles (name, failures, last_failed_at, expires_at) VALUES ($1, 1, $2, $3)
         ON CONFLICT (name) DO UPDATE SET
             failures = CASE WHEN throttles.expires_at <= excluded.last_failed_at THEN 1 ELSE throttles.failures + 1 END,
+            last_failed_at = excluded.last_failed_at, expires_at = excluded.expires_at";
+    COUNT_DRAINING = "INSERT INTO throttles (name, failures, last_failed_at, expires_at) VALUES ($1, 1, $2, $3)
+        ON CONFLICT (name) DO UPDATE SET
+            failures = CASE
+                WHEN excluded.last_failed_at <= throttles.last_failed_at THEN throttles.failures + 1
+                WHEN throttles.failures <= (excluded.last_failed_at - throttles.last_failed_at) / CAST($4 AS BIGINT) THEN 1
+                ELSE throttles.failures + 1 - (excluded.last_failed_at - throttles.last_failed_at) / CAST($4 AS BIGINT) END,
             last_failed_at = excluded.last_failed_at, expires_at = excluded.expires_at";
     CLEAR = "DELETE FROM throttles WHERE name = $1";
 }
@@ -38,6 +45,13 @@ impl Tx {
     /// Counts a try under `key`; a count that is forgotten by now begins anew.
     pub fn count_try(&mut self, key: &[u8; 32], now: Timestamp) -> Result<(), StoreError> {
         self.run(COUNT, params![key, now, now.plus_seconds(FORGET_AFTER_S)]).map(drop)
+    }
+
+    /// The same for a count that nothing clears, because many people share it: one failure is forgotten for every
+    /// [`DRAIN_S`] seconds since the last.
+    pub fn count_draining(&mut self, key: &[u8; 32], now: Timestamp) -> Result<(), StoreError> {
+        let values = params![key, now, now.plus_seconds(FORGET_AFTER_S), DRAIN_S * 1_000];
+        self.run(COUNT_DRAINING, values).map(drop)
     }
 
     /// Forgets the count under `key`.

@@ -1,4 +1,4 @@
-use authmachine_provider::throttle::{FORGET_AFTER_S, Throttle};
+use authmachine_provider::throttle::{DRAIN_S, FORGET_AFTER_S, Throttle};
 
 use crate::records::NOW;
 use crate::support::both_engines;
@@ -36,6 +36,26 @@ both_engines! {
         }).await;
         assert_eq!(allowed.iter().filter(|is_allowed| **is_allowed).count(), 4);
         assert_eq!(store.write(|tx| tx.find_throttle(&[2; 32])).await, Throttle::default());
+    }
+
+    async fn a_shared_count_drains(store: TestStore) {
+        let count = async |after_s: i64| {
+            let now = NOW.plus_seconds(after_s);
+            store.write(move |tx| tx.count_draining(&KEY, now)).await;
+            store.read(|reads| reads.find_throttle(&KEY)).await.failures
+        };
+        for n in 1..=10 {
+            assert_eq!(count(n).await, n, "at once they add up");
+        }
+        let mut at = 10;
+        for (rest_s, expected) in [
+            (DRAIN_S - 1, 11), (DRAIN_S, 11), (3 * DRAIN_S, 9), (9 * DRAIN_S, 1), (0, 2), (100 * DRAIN_S, 1),
+            // A clock that went back drains nothing and adds no more than one.
+            (-1_000 * DRAIN_S, 2),
+        ] {
+            at += rest_s;
+            assert_eq!(count(at).await, expected, "{rest_s}");
+        }
     }
 
     async fn a_count_is_forgotten_after_its_time(store: TestStore) {
