@@ -1,7 +1,6 @@
 //! The browser behind a request: its cookies, its session, its forms and the language of its pages.
 
 use authmachine_pages::{Chrome, Lang};
-use authmachine_protocol::Timestamp;
 use authmachine_provider::browser_session::{Session, Standing, TOUCH_AFTER_S};
 use authmachine_provider::handle::Presented;
 use authmachine_provider::ids::Kind;
@@ -14,12 +13,13 @@ use base64ct::{Base64UrlUnpadded, Encoding};
 use crate::app::App;
 use crate::middleware::{CSP_INTERACTION, current_request_id};
 
-/// A browser, as its cookies say: a random id of its own (the pre-session token that forms and interactions are bound to), and its
-/// session if it has one.
+/// A browser, as its cookies say: a random id of its own (the pre-session token that forms and interactions are bound to), its
+/// session if it has one, and the proof that somebody signed in here before.
 #[derive(Clone)]
 pub struct Browser {
     id: String,
     is_new: bool,
+    device: Option<String>,
     /// The session's handle, if the cookie holds one.
     pub session: Option<Presented>,
 }
@@ -38,6 +38,7 @@ impl Browser {
         Self {
             id: id.unwrap_or_else(|| Base64UrlUnpadded::encode_string(&crate::random::bytes::<32>())),
             is_new,
+            device: cookie(headers, &cookie_name(app, "device")).map(str::to_owned),
             session,
         }
     }
@@ -45,6 +46,14 @@ impl Browser {
     /// Whether the browser came without an id: it was never here, or it keeps no cookies.
     pub fn is_new(&self) -> bool {
         self.is_new
+    }
+
+    /// The proof that `account` has signed in here before, if the browser has it (checklist BF1).
+    pub fn device_of(&self, app: &App, account: &str) -> Option<&str> {
+        let device = self.device.as_deref()?;
+        let (nonce, mac) = device.split_at_checked(32)?;
+        let expected = app.secrets.device(account, nonce);
+        authmachine_jose::constant_time_eq(mac.as_bytes(), expected.as_bytes()).then_some(device)
     }
 
     /// What rows keep of the browser's id.
@@ -132,7 +141,17 @@ pub fn session_cookie(app: &App, handle: &str) -> HeaderValue {
 
 /// Takes the session cookie away.
 pub fn no_session_cookie(app: &App) -> HeaderValue {
-    set_cookie(app, "session", "", Some(Timestamp::from_ms(0)))
+    set_cookie(app, "session", "", Some(0))
+}
+
+/// How long a browser is known after a sign-in: half a year.
+const DEVICE_S: i64 = 180 * 24 * 60 * 60;
+
+/// The cookie by which the browser is known the next time `account` signs in: it opens nothing.
+pub fn device_cookie(app: &App, account: &str) -> HeaderValue {
+    let nonce = crate::random::public_id();
+    let mac = app.secrets.device(account, &nonce);
+    set_cookie(app, "device", &format!("{nonce}{mac}"), Some(DEVICE_S))
 }
 
 fn cookie_name(app: &App, what: &str) -> String {
@@ -140,21 +159,21 @@ fn cookie_name(app: &App, what: &str) -> String {
     format!("{prefix}am_{what}_{}", app.settings.issuer.cookie_suffix())
 }
 
-fn set_cookie(app: &App, what: &str, value: &str, expires: Option<Timestamp>) -> HeaderValue {
+fn set_cookie(app: &App, what: &str, value: &str, max_age_s: Option<i64>) -> HeaderValue {
     let secure = if app.settings.issuer.is_https() { "; Secure" } else { "" };
-    let gone = if expires.is_some() { "; Max-Age=0" } else { "" };
-    let text = format!("{}={value}; Path=/; HttpOnly; SameSite=Lax{secure}{gone}", cookie_name(app, what));
+    let max_age = max_age_s.map(|seconds| format!("; Max-Age={seconds}")).unwrap_or_default();
+    let text = format!("{}={value}; Path=/; HttpOnly; SameSite=Lax{secure}{max_age}", cookie_name(app, what));
     HeaderValue::try_from(text).expect("names and handles are plain ASCII")
 }
 
-/// The value of a cookie; `None` when it is absent or there twice (checklist G6).
+/// The value of a cookie; `None` when it is absent or there twice (checklist G6). Hosts and ports share cookies, so one that is no
+/// text is nobody's business but its owner's.
 fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     let mut values = headers
         .get_all(header::COOKIE)
         .iter()
-        .filter_map(|line| line.to_str().ok())
-        .flat_map(|line| line.split(';'))
-        .filter_map(|pair| pair.trim().split_once('='))
+        .flat_map(|line| line.as_bytes().split(|byte| *byte == b';'))
+        .filter_map(|pair| std::str::from_utf8(pair).ok()?.trim().split_once('='))
         .filter(|(n, _)| *n == name)
         .map(|(_, value)| value);
     match (values.next(), values.next()) {

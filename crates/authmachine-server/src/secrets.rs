@@ -8,6 +8,7 @@ pub struct Secrets {
     client_secrets: Zeroizing<[u8; 32]>,
     throttles: Zeroizing<[u8; 32]>,
     forms: Zeroizing<[u8; 32]>,
+    devices: Zeroizing<[u8; 32]>,
     answers: Sealer,
     signing_keys: Sealer,
 }
@@ -25,6 +26,7 @@ impl Secrets {
             client_secrets: derive_key(master_key, "client secrets"),
             throttles: derive_key(master_key, "throttles"),
             forms: derive_key(master_key, "forms"),
+            devices: derive_key(master_key, "devices"),
             answers: Sealer::new(master_key, "refresh answers"),
             signing_keys: Sealer::new(master_key, "signing keys"),
         }
@@ -43,6 +45,12 @@ impl Secrets {
     /// The anti-forgery token of a form for the browser with this cookie.
     pub fn form_token(&self, browser: &str, form: &str) -> String {
         let mac = hmac_sha256(&*self.forms, format!("{form}\0{browser}").as_bytes());
+        mac[..16].iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// What proves that the browser with this `nonce` has signed in to `account` before.
+    pub fn device(&self, account: &str, nonce: &str) -> String {
+        let mac = hmac_sha256(&*self.devices, format!("{account}\0{nonce}").as_bytes());
         mac[..16].iter().map(|byte| format!("{byte:02x}")).collect()
     }
 

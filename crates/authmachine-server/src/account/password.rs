@@ -73,7 +73,7 @@ async fn change(app: &App, headers: &HeaderMap, body: Body) -> Result<Response, 
         return refuse(PasswordError::WrongCurrent);
     }
     let Ok(place) = app.passwords.place() else { return refuse(PasswordError::Busy) };
-    let counted = match Try::count(app, &user.sub).await? {
+    let counted = match Try::count(app, &browser, &user.sub).await? {
         Ok(counted) => counted,
         Err(retry_after_s) => return refuse(PasswordError::Throttled { retry_after_s }),
     };

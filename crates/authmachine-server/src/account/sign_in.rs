@@ -65,7 +65,8 @@ pub async fn prove(
     // No place, no try: a busy server slows nobody down who guessed nothing.
     let Ok(place) = app.passwords.place() else { return Ok(Err(LoginError::Busy)) };
     // The account's own counter, whichever of its names was typed (checklist BF2).
-    let counted = match Try::count(app, found.as_ref().map_or(&name, |(_, user)| &user.sub)).await? {
+    let account = found.as_ref().map_or(&name, |(_, user)| &user.sub);
+    let counted = match Try::count(app, browser, account).await? {
         Ok(counted) => counted,
         Err(retry_after_s) => return Ok(Err(LoginError::Throttled { retry_after_s })),
     };
@@ -97,35 +98,44 @@ pub async fn prove(
 #[derive(Clone, Copy)]
 pub struct Try {
     account: [u8; 32],
-    source: [u8; 32],
+    /// Where strangers come from.
+    source: Option<[u8; 32]>,
 }
 
 impl Try {
-    /// Counts a try at `account`: a user's `sub`, or the folded name that nobody has.
+    /// Counts a try at `account`: a user's `sub`, or the folded name that nobody has. A browser in which the account has signed in
+    /// before has a count of its own, so that no stranger locks the owner out (checklist BF1).
     ///
     /// # Errors
     /// The seconds to wait, inside; the store's errors outside.
-    pub async fn count(app: &App, account: &str) -> Result<Result<Self, u64>, StoreError> {
+    pub async fn count(app: &App, browser: &Browser, account: &str) -> Result<Result<Self, u64>, StoreError> {
         let now = app.now();
-        let source = app.secrets.throttle("source", &current_address().unwrap_or_default());
-        let counted = Self { account: app.secrets.throttle("user", account), source };
+        let counted = match browser.device_of(app, account) {
+            Some(device) => Self { account: app.secrets.throttle("device", device), source: None },
+            None => Self {
+                account: app.secrets.throttle("user", account),
+                source: Some(app.secrets.throttle("source", &current_address().unwrap_or_default())),
+            },
+        };
         let tried = app
             .store
             .write(app.write_deadline(), move |tx| {
-                let before = [tx.find_throttle(&counted.account)?, tx.find_throttle(&counted.source)?];
-                let verdict = throttle::check(&before[0], throttle::FREE_TRIES, now)
-                    .and_then(|()| throttle::check(&before[1], FREE_SOURCE_FAILURES, now));
+                let before = tx.find_throttle(&counted.account)?;
+                let mut verdict = throttle::check_account(&before, now);
+                if let (Ok(()), Some(source)) = (verdict, &counted.source) {
+                    verdict = throttle::check(&tx.find_throttle(source)?, FREE_SOURCE_FAILURES, now);
+                }
                 if verdict.is_err() {
                     return Ok(verdict);
                 }
                 tx.count_try(&counted.account, now)?;
                 // Where there was no row to hold, others may have counted since the look (on PostgreSQL); now it is ours.
                 let failures = tx.find_throttle(&counted.account)?.failures - 1;
-                if failures <= before[0].failures {
+                if failures <= before.failures {
                     return Ok(Ok(()));
                 }
                 let others = Throttle { failures, last_failed_at: Some(now) };
-                Ok(throttle::check(&others, throttle::FREE_TRIES, now))
+                Ok(throttle::check_account(&others, now))
             })
             .await?;
         Ok(tried.map(|()| counted).map_err(i64::unsigned_abs))
@@ -139,7 +149,9 @@ impl Try {
         let now = app.now();
         app.store
             .write(app.write_deadline(), move |tx| {
-                tx.count_try(&self.source, now)?;
+                if let Some(source) = &self.source {
+                    tx.count_draining(source, now)?;
+                }
                 tx.insert_event(&event)
             })
             .await
@@ -228,10 +240,11 @@ impl Proved {
         tx.insert_event(&self.event)
     }
 
-    /// Gives the browser its new cookie, once the session is saved.
+    /// Gives the browser its new cookies, once the session is saved.
     pub fn keep(&self, app: &App, response: Response) -> Response {
         app.metrics.sign_in(true);
-        browser::with_cookie(response, &browser::session_cookie(app, self.handle.reveal()))
+        let response = browser::with_cookie(response, &browser::session_cookie(app, self.handle.reveal()));
+        browser::with_cookie(response, &browser::device_cookie(app, &self.user.sub))
     }
 }
 

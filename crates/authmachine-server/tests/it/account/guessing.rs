@@ -48,6 +48,64 @@ async fn bf1_five_tries_are_free_then_each_wait_is_longer() {
 }
 
 #[both_engines]
+async fn bf1_a_stranger_cannot_lock_the_owner_out() {
+    let server = TestServer::start().await;
+    server.user("alice").create().await;
+    server.user("bob").create().await;
+    let home = server.browser();
+    home.sign_in("alice", PASSWORD).await.assert_page(200, "Signed in as alice");
+    home.sign_out().await;
+    let stranger = server.browser();
+    for _ in 0..5 {
+        guess(&stranger, "alice").await.assert_page(401, "do not match");
+    }
+    wait_s(&guess(&stranger, "alice").await);
+
+    // Where she has signed in before she is let in at once; elsewhere even the right password waits.
+    home.copy().sign_in("alice", PASSWORD).await.assert_page(200, "Signed in as alice");
+    server.browser().sign_in("alice", PASSWORD).await.assert_page(429, SLOW_DOWN);
+    // Such a browser has tries of its own, and no more of them.
+    let found = home.copy();
+    for _ in 0..5 {
+        guess(&found, "alice").await.assert_page(401, "do not match");
+    }
+    wait_s(&guess(&found, "alice").await);
+    wait_s(&home.sign_in("alice", PASSWORD).await);
+
+    // It is known for her alone, and only by what we gave it.
+    let device = home.cookie("device").expect("it was signed in").value;
+    let other = server.browser();
+    other.sign_in("bob", PASSWORD).await;
+    other.sign_out().await;
+    let of_bob = other.cookie("device").expect("it was signed in").value;
+    let spliced = format!("{}{}", &device[..32], &of_bob[32..]);
+    let flipped = format!("{}{}", if device.starts_with('0') { "1" } else { "0" }, &device[1..]);
+    for forged in [of_bob.as_str(), &spliced, &flipped, &device[..63], &device[..32], "", "ä"] {
+        other.set_cookie("device", forged);
+        other.sign_in("alice", PASSWORD).await.assert_page(429, SLOW_DOWN);
+    }
+}
+
+#[both_engines]
+async fn bf1_an_account_takes_a_hundred_failures_in_a_row_and_its_owner_still_comes_in() {
+    let server = TestServer::start().await;
+    let alice = server.user("alice").create().await;
+    let home = server.browser();
+    home.sign_in("alice", PASSWORD).await;
+    home.sign_out().await;
+    // A hundred failures without a hundred hashes.
+    let counter = server.app().secrets.throttle("user", &alice.sub);
+    let now = server.clock().now();
+    server.write(move |tx| (0..100).try_for_each(|_| tx.count_try(&counter, now))).await;
+    server.clock().advance(3_600);
+    let wait = wait_s(&server.browser().sign_in("alice", PASSWORD).await);
+    assert!((22 * 3_600..24 * 3_600).contains(&wait), "{wait}");
+    home.sign_in("alice", PASSWORD).await.assert_page(200, "Signed in as alice");
+    server.clock().advance(wait);
+    server.browser().sign_in("alice", PASSWORD).await.assert_page(200, "Signed in as alice");
+}
+
+#[both_engines]
 async fn bf2_every_door_and_every_name_of_an_account_count_together() {
     let server = TestServer::start().await;
     server.user("alice").create().await;
@@ -116,6 +174,20 @@ async fn bf1_right_passwords_do_not_count_against_a_shared_source() {
     browser.sign_in("alice", PASSWORD).await.assert_page(200, "Signed in as alice");
     let throttle = server.store().read(move |reads| reads.find_throttle(&source)).await.expect("it answers");
     assert_eq!(throttle.failures, 0);
+}
+
+#[both_engines]
+async fn bf1_a_source_that_many_share_recovers_although_somebody_mistypes_now_and_then() {
+    let server = TestServer::start().await;
+    server.user("alice").create().await;
+    let source = server.app().secrets.throttle("source", "203.0.113.9");
+    let now = server.clock().now();
+    server.write(move |tx| (0..200).try_for_each(|_| tx.count_try(&source, now))).await;
+    let office = server.browser().at("203.0.113.9");
+    office.sign_in("alice", PASSWORD).await.assert_page(429, SLOW_DOWN);
+    server.clock().advance(3 * 3_600);
+    guess(&office, "somebody").await.assert_page(401, "do not match");
+    office.sign_in("alice", PASSWORD).await.assert_page(200, "Signed in as alice");
 }
 
 #[both_engines]

@@ -94,11 +94,13 @@ async fn se1_cookies_are_as_narrow_as_they_can_be() {
     let browser = server.browser();
     browser.sign_in("alice", PASSWORD).await;
     let cookies = browser.cookies();
-    assert_eq!(cookies.len(), 2);
-    for cookie in &cookies {
+    let attributes = ["Path=/", "HttpOnly", "SameSite=Lax", "Secure"];
+    for (name, more) in [("browser", &[][..]), ("session", &[]), ("device", &["Max-Age=15552000"])] {
+        let cookie = browser.cookie(name).expect(name);
         assert!(cookie.name.starts_with("__Host-am_"), "{cookie:?}");
-        assert_eq!(cookie.attributes, ["Path=/", "HttpOnly", "SameSite=Lax", "Secure"], "{cookie:?}");
+        assert_eq!(cookie.attributes, [&attributes[..], more].concat(), "{cookie:?}");
     }
+    assert_eq!(cookies.len(), 3);
 
     // On loopback without TLS there is no prefix; the names differ by issuer, since ports share cookies.
     let mut names = Vec::new();
@@ -110,13 +112,14 @@ async fn se1_cookies_are_as_narrow_as_they_can_be() {
         let browser = server.browser();
         browser.sign_in("alice", PASSWORD).await;
         for cookie in browser.cookies() {
-            assert_eq!(cookie.attributes, ["Path=/", "HttpOnly", "SameSite=Lax"], "{cookie:?}");
+            assert_eq!(cookie.attributes[..3], ["Path=/", "HttpOnly", "SameSite=Lax"], "{cookie:?}");
+            assert!(!cookie.attributes.iter().any(|attribute| attribute == "Secure"), "{cookie:?}");
             names.push(cookie.name);
         }
     }
     names.sort();
     names.dedup();
-    assert_eq!(names.len(), 4);
+    assert_eq!(names.len(), 6);
     assert!(names.iter().all(|name| name.starts_with("am_")), "{names:?}");
 }
 
