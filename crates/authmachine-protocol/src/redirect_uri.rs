@@ -61,8 +61,11 @@ pub fn validate(uri: &str, kind: ClientKind) -> Result<(), UriError> {
     {
         return Err(UriError::UserInfo);
     }
-    let written =
-        |prefix: &str| uri.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix));
+    // Browsers read `https:///x` as `https://x`, others see no host in it: such a URI is none.
+    let written = |prefix: &str| {
+        uri.split_at_checked(prefix.len())
+            .is_some_and(|(start, rest)| start.eq_ignore_ascii_case(prefix) && !rest.starts_with('/'))
+    };
     match parsed.scheme() {
         "https" if written("https://") && parsed.has_host() => Ok(()),
         "http" if written("http://") => {
@@ -144,6 +147,8 @@ mod tests {
             ("/cb", UriError::NotAbsolute),
             ("https:/app.example/cb", UriError::NotAbsolute),
             ("https:app.example", UriError::NotAbsolute),
+            ("https:///app.example/cb", UriError::NotAbsolute),
+            ("http:///localhost/cb", UriError::NotAbsolute),
             ("http://app.example/cb", UriError::PlainHttp),
             ("http://localhost.evil.example/cb", UriError::PlainHttp),
             ("https://app.example/cb#f", UriError::Fragment),

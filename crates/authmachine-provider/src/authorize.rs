@@ -212,10 +212,13 @@ pub fn check(
     if prompt.contains(&Prompt::None) && prompt_words.len() > 1 {
         return refuse(ErrorCode::InvalidRequest, "prompt=none stands with another value.");
     }
-    let max_age = match params.get("max_age").map(|text| text.parse::<u32>()) {
+    let max_age = match params.get("max_age") {
         None => None,
-        Some(Ok(max_age)) => Some(i64::from(max_age)),
-        Some(Err(_)) => return refuse(ErrorCode::InvalidRequest, "max_age is not a number of seconds."),
+        Some(text) if text.bytes().all(|b| b.is_ascii_digit()) => {
+            // Longer than any session lives is as long as one likes.
+            Some(text.parse::<u32>().map_or(i64::from(u32::MAX), i64::from))
+        }
+        Some(_) => return refuse(ErrorCode::InvalidRequest, "max_age is not a number of seconds."),
     };
 
     // 8. Who it is to be.

@@ -221,7 +221,7 @@ async fn az2_response_types_modes_and_scopes_are_those_that_exist_and_are_allowe
         ("registration", "{}", "registration_not_supported"),
         ("max_age", "-1", "invalid_request"),
         ("max_age", "soon", "invalid_request"),
-        ("max_age", "99999999999", "invalid_request"),
+        ("max_age", "+5", "invalid_request"),
         ("prompt", "none login", "invalid_request"),
     ] {
         let visit = browser.follow(&app.authorize().with(name, value).url()).await;
