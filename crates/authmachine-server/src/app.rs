@@ -91,7 +91,8 @@ impl App {
         make_missing_keys(&store, &secrets, clock.now()).await?;
         let current = load_current(&settings, &store, &secrets, clock.now()).await?;
         let site = Arc::new(Site::new(settings.brand.clone(), ""));
-        let [node] = crate::random::bytes();
+        // Drawn by lot, two of 64 numbers would be the same too often.
+        let node = store.write(Instant::now() + WRITE_DEADLINE, |tx| tx.next_node()).await?;
         Ok(Self(Arc::new(Inner {
             settings,
             store,

@@ -44,6 +44,21 @@ async fn g3_of_parallel_attempts_over_two_nodes_one_wins() {
 }
 
 #[on_postgres]
+async fn two_nodes_never_make_the_same_id() {
+    use authmachine_provider::ids::Kind;
+    let server = TestServer::start().await;
+    let mut ids = Vec::new();
+    for _ in 0..5 {
+        let node = server.second_node().await;
+        // The clock stands still: only the nodes' own bits tell their ids apart.
+        ids.extend((0..10).map(|_| node.app().ids.next(Kind::AccessToken, server.clock().now())));
+    }
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(ids.len(), 50);
+}
+
+#[on_postgres]
 async fn tk8_se5_what_ends_at_one_node_has_ended_at_the_other() {
     let server = TestServer::start().await;
     let other = server.second_node().await;

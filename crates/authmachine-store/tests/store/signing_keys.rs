@@ -31,4 +31,12 @@ both_engines! {
         assert_eq!(store.read(|reads| reads.find_meta("key")).await.as_deref(), Some("first"));
         assert_eq!(store.read(|reads| reads.find_meta("Key")).await.as_deref(), Some("other"));
     }
+
+    async fn sixty_four_nodes_in_a_row_have_numbers_of_their_own(store: TestStore) {
+        let mut drawn = Vec::new();
+        for _ in 0..65 {
+            drawn.push(store.write(|tx| tx.next_node()).await);
+        }
+        assert_eq!(drawn, (0..64).chain([0]).collect::<Vec<u8>>());
+    }
 }
