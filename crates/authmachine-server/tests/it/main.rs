@@ -5,6 +5,7 @@ mod account;
 mod contract;
 mod everywhere;
 mod faults;
+mod jobs;
 mod logs;
 mod nodes;
 mod oidc;
