@@ -361,7 +361,7 @@ pub fn next_step(request: &AuthorizationRequest, situation: &Situation<'_>) -> S
     });
     // A public client proves nothing about itself, so a standing consent does not speak for whoever calls now.
     let must_ask = !covered || request.prompt.contains(&Prompt::Consent) || client.is_public();
-    if must_ask && !situation.done.consented {
+    if must_ask && situation.done.consented != Some(session.id) {
         return ask(Step::Consent(allowance), ErrorCode::ConsentRequired);
     }
     if covered { Step::Issue(allowance) } else { ask(Step::Consent(allowance), ErrorCode::ConsentRequired) }
@@ -387,4 +387,42 @@ fn allowance(request: &AuthorizationRequest, client: &Client, consent: Option<&C
     };
     let acr = request.acr_values.iter().find(|value| *value == ACR_PASSWORD).cloned();
     Allowance { scopes, consent_scopes, objects, acr }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::PkceRule;
+    use crate::ids::SessionId;
+    use crate::testing::{NOW, facts, shop};
+
+    #[test]
+    fn az3_a_yes_counts_in_the_session_in_which_it_was_given() {
+        let (client, facts, lives) = (shop(), facts(), Lives::default());
+        let (session, user) = (facts.session.expect("it has one"), facts.user.expect("it has one"));
+        let params = Params::from_iter([
+            ("redirect_uri", client.redirect_uris[0].as_str()),
+            ("response_type", "code"),
+            ("scope", "openid"),
+            ("nonce", "n"),
+            ("prompt", "consent"),
+        ]);
+        let installation = Installation { pkce: PkceRule::Auto, verify_hint: &|_| None };
+        let request = check(&params, Some(&client), &installation).expect("a legal request");
+        let next = |consented| {
+            let done = Done { consented, ..Done::default() };
+            let situation = Situation {
+                client: &client,
+                session: Some((&session, &user)),
+                consent: facts.consent.as_ref(),
+                done: &done,
+                lives: &lives,
+                now: NOW,
+            };
+            next_step(&request, &situation)
+        };
+        assert!(matches!(next(None), Step::Consent(_)));
+        assert!(matches!(next(Some(SessionId(session.id.0 + 1))), Step::Consent(_)));
+        assert!(matches!(next(Some(session.id)), Step::Issue(_)));
+    }
 }

@@ -66,6 +66,6 @@ pub struct Done {
     /// The person wants another account: they must sign in before anything else.
     #[serde(default)]
     pub other_account: bool,
-    /// Consent was asked and given in this interaction.
-    pub consented: bool,
+    /// The session in which consent was asked and given for this interaction.
+    pub consented: Option<SessionId>,
 }

@@ -94,11 +94,12 @@ pub fn is_own_site(app: &App, headers: &HeaderMap) -> bool {
         && text("sec-fetch-site").is_none_or(|site| matches!(site, "same-origin" | "none"))
 }
 
-/// Whether the browser really goes to the page: absent fetch metadata counts as a navigation (design.md).
+/// Whether the browser really goes to the page: absent fetch metadata counts as a navigation (design.md), a look ahead does not.
 pub fn is_navigation(headers: &HeaderMap) -> bool {
     let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
     text("sec-fetch-mode").is_none_or(|mode| mode == "navigate")
         && text("sec-fetch-dest").is_none_or(|dest| dest == "document")
+        && text("sec-purpose").is_none_or(|purpose| !purpose.starts_with("prefetch"))
 }
 
 /// Whether a form was posted from another site: then the `Lax` session cookie was not sent with it.
@@ -240,6 +241,7 @@ mod tests {
             (&[("sec-fetch-mode", "no-cors"), ("sec-fetch-dest", "image")], false),
             (&[("sec-fetch-mode", "cors"), ("sec-fetch-dest", "empty")], false),
             (&[("sec-fetch-dest", "image")], false),
+            (&[("sec-fetch-mode", "navigate"), ("sec-purpose", "prefetch;prerender")], false),
         ] {
             assert_eq!(is_navigation(&headers(values)), is_one, "{values:?}");
         }

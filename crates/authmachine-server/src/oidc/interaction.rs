@@ -228,7 +228,7 @@ impl Scene {
     async fn consent(self, app: &App, allowance: Allowance) -> Result<Response, PageError> {
         let signed_in = self.session.as_ref().ok_or(ErrorKind::InteractionExpired)?;
         let (user, client, now) = (signed_in.user.id, self.client.id, app.now());
-        let done = Done { consented: true, ..self.interaction.done.clone() };
+        let done = Done { consented: Some(signed_in.session.id), ..self.interaction.done.clone() };
         let id = self.interaction.id;
         let mut event = app.event(EventKind::ConsentGiven, signed_in.user.sub.clone());
         event.user = Some(signed_in.user.sub.clone());

@@ -19,7 +19,7 @@ both_engines! {
         let found = store.read(move |reads| reads.find_interaction(&handle, &BROWSER)).await;
         assert_eq!(found.as_ref(), Some(&begun));
 
-        let done = Done { signed_in: Some(SessionId(5)), account_chosen: true, other_account: true, consented: true };
+        let done = Done { signed_in: Some(SessionId(5)), account_chosen: true, other_account: true, consented: Some(SessionId(5)) };
         let (id, new) = (begun.id, done.clone());
         store.write(move |tx| tx.update_interaction(id, &new)).await;
         let found = store.read(move |reads| reads.find_interaction(&handle, &BROWSER)).await;
