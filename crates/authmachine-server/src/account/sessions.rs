@@ -67,9 +67,15 @@ pub async fn end_others(State(app): State<App>, headers: HeaderMap, body: Body) 
             return Ok(browser::see_other(paths::LOGIN));
         };
         let id = user.id;
-        let mut others = app.store.read(move |reads| reads.list_sessions_of(id)).await?;
-        others.retain(|other| other.id != session.id);
-        end(&app, &user, others).await?;
+        // A list is bounded, so there may be more than one.
+        loop {
+            let mut others = app.store.read(move |reads| reads.list_sessions_of(id)).await?;
+            others.retain(|other| other.id != session.id);
+            if others.is_empty() {
+                break;
+            }
+            end(&app, &user, others).await?;
+        }
         Ok(browser::see_other(Done::OtherSessionsEnded.location()))
     };
     let result = result.await;

@@ -139,3 +139,46 @@ async fn g10_a_malformed_cookie_is_as_absent() {
     let untidy = format!("a=ünïcödé;{}={};; c", session.name, session.value);
     browser.with("cookie", &untidy).open("/").await.assert_page(200, "Signed in as alice");
 }
+
+#[both_engines]
+async fn se5_all_others_end_however_many_there_are() {
+    let server = TestServer::start().await;
+    let oldest = server.browser().log_in("alice").await;
+    let here = server.browser().log_in("alice").await;
+    for _ in 0..205 {
+        server.browser().log_in("alice").await;
+    }
+    let csrf = csrf(&here).await;
+    here.post(Site::Own, "/account/sessions/end-others", &[("csrf", &csrf)]).await;
+    assert!(!oldest.is_signed_in().await && here.is_signed_in().await);
+    assert_eq!(server.count_events(EventKind::SignOut).await, 206);
+}
+
+#[both_engines]
+async fn se7_under_parallel_load_nobody_sees_another_person() {
+    let server = TestServer::start().await;
+    let app = server.client("shop").first_party().create().await;
+    let mut people = Vec::new();
+    for n in 0..10 {
+        let name = format!("person{n}");
+        let browser = server.browser().log_in(&name).await;
+        let tokens = app.redeem(&browser.authorize(&app).await.code()).await.ok();
+        people.push((name, browser, tokens));
+    }
+    let visits: Vec<_> = (0..200)
+        .map(|n| {
+            let (name, browser, tokens) = people[n % people.len()].clone();
+            let app = app.clone();
+            tokio::spawn(async move {
+                let page = browser.open("/").await;
+                page.assert_page(200, &format!("Signed in as {name}."));
+                let claims = app.userinfo(&tokens.access_token).await.ok();
+                assert_eq!(claims["preferred_username"], name.as_str());
+                assert_eq!(app.introspect(&tokens.access_token).await.ok()["username"], name.as_str());
+            })
+        })
+        .collect();
+    for visit in visits {
+        visit.await.expect("each saw itself");
+    }
+}
