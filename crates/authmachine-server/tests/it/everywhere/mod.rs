@@ -1,0 +1,37 @@
+//! What holds at every route.
+
+mod headers;
+mod hosts;
+mod rows;
+mod text;
+
+use http::Method;
+
+/// Every route of the router, and addresses that are none.
+const ROUTES: [&str; 22] = [
+    "/",
+    "/login",
+    "/logout",
+    "/account/password",
+    "/account/sessions/end",
+    "/account/sessions/end-others",
+    "/.well-known/openid-configuration",
+    "/oidc/jwks",
+    "/oidc/authorize",
+    "/oidc/token",
+    "/oidc/userinfo",
+    "/oidc/revoke",
+    "/oidc/introspect",
+    "/oidc/logout",
+    "/oidc/logout/confirm",
+    "/interaction/x",
+    "/api/scim/v1/Users/x/permissions",
+    "/api/scim/v2/Users/x/permissions/",
+    "/assets/x",
+    "/healthz",
+    "/readyz",
+    "/nothing/here",
+];
+
+const METHODS: [Method; 7] =
+    [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::DELETE, Method::PATCH, Method::OPTIONS];
