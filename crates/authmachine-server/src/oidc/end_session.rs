@@ -161,9 +161,12 @@ impl Known {
         if let Some(session) = session {
             known.of_session = reads.list_session_clients(session)?;
         }
-        if let Some(uri) = &request.post_logout_redirect_uri {
-            known.first_party_with_uri = reads.find_first_party_by_logout_uri(uri)?;
-        }
+        // Several may share an address; the one that is named is meant.
+        known.first_party_with_uri = match (&request.client_id, &request.post_logout_redirect_uri) {
+            (None, Some(uri)) => reads.find_first_party_by_logout_uri(uri)?,
+            (Some(_), Some(_)) => known.named.clone(),
+            (_, None) => None,
+        };
         Ok(known)
     }
 }

@@ -157,6 +157,24 @@ async fn without_a_session_an_app_of_ours_still_gets_its_callback() {
 }
 
 #[both_engines]
+async fn of_apps_that_share_an_address_the_one_that_is_named_is_meant() {
+    let server = TestServer::start().await;
+    let shared = "https://portal.example/bye";
+    for client_id in ["first", "second"] {
+        server.client(client_id).first_party().post_logout_redirect_uris(&[shared]).create().await;
+    }
+    server.client("guest").post_logout_redirect_uris(&[shared]).create().await;
+    for client_id in ["first", "second"] {
+        let params = [("post_logout_redirect_uri", shared), ("client_id", client_id)];
+        assert_eq!(server.browser().follow(&logout(&params)).await.away(), shared);
+    }
+    for client_id in ["guest", "nobody"] {
+        let params = [("post_logout_redirect_uri", shared), ("client_id", client_id)];
+        server.browser().follow(&logout(&params)).await.assert_page(200, "You are signed out");
+    }
+}
+
+#[both_engines]
 async fn an_expired_session_still_finds_its_tokens_for_revocation() {
     let server = TestServer::start().await;
     let ours = server.client("ours").first_party().scopes("openid offline_access").create().await;
