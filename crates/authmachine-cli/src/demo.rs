@@ -95,8 +95,8 @@ async fn demo(options: &Options, folder: &Path) -> Result<()> {
             stop.await;
             drop(stopping);
         },
-        listen::serve(app.clone(), authmachine_server::router(&app), provider_ports, until_stopped()),
-        listen::serve(app.clone(), client, client_ports, until_stopped()),
+        listen::serve(app.clone(), authmachine_server::router(&app), provider_ports, None, until_stopped()),
+        listen::serve(app.clone(), client, client_ports, None, until_stopped()),
     );
     running.stop().await;
     output::note("The demo has ended; its data is removed.");

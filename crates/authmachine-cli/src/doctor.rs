@@ -14,14 +14,16 @@ use authmachine_provider::client::{Client, PkceRule};
 use authmachine_provider::event::{Event, EventKind};
 use authmachine_provider::ids::{EventId, IdSource, Kind};
 use authmachine_provider::keys::SigningKeyRecord;
+use authmachine_server::Clock;
 use authmachine_store::settings::Database;
 use clap::Args;
 use serde_json::{Value, json};
+use url::Url;
 
 use crate::config::Config;
 use crate::installation::{Installation, Missing};
 use crate::named::PAGE;
-use crate::{Place, client, master_key, output, when};
+use crate::{Place, client, master_key, output, tls, when};
 
 /// A client that got so many tokens in an hour is a busy one.
 const BUSY: usize = 1_000;
@@ -86,6 +88,9 @@ pub(crate) fn run(options: &Options, place: &Place) -> Result<ExitCode> {
     let config = Config::load(&place.flags())?;
     let mut findings = of_config(&config);
     findings.extend(of_files(&config));
+    if let Some(files) = &config.tls {
+        findings.extend(of_certificate(&config, files, Clock::System.now()));
+    }
     match master_key::read(&config.key_file) {
         // It does not start like this, so there is nothing more to see.
         Err(why) => {
@@ -122,22 +127,23 @@ fn of_config(config: &Config) -> Vec<Finding> {
                 "The issuer {} is plain http: good for trying out on this machine, for nothing else",
                 settings.issuer.as_str()
             ),
-            "set server.issuer to the https address of the proxy before it",
+            "set server.issuer to the https address of the proxy before it, or of this server with a certificate under [tls]",
         ));
-    } else if settings.trusted_proxies.is_empty() {
+    } else if config.tls.is_none() && settings.trusted_proxies.is_empty() {
         findings.push(Finding::risk(
             "proxy",
             "No proxy is trusted, so that everybody who comes through yours looks like one person to every limit",
             "name the proxy's address in server.trusted_proxies",
         ));
     }
-    for address in config.listen.iter().filter(|address| !address.ip().is_loopback()) {
+    for address in config.listen.iter().filter(|address| config.tls.is_none() && !address.ip().is_loopback())
+    {
         findings.push(Finding::risk(
             "listen",
             format!(
                 "{address} takes plain HTTP from other machines: passwords and tokens can be read on the way"
             ),
-            "listen on loopback behind a proxy with TLS, or let nothing but the proxy reach this address",
+            "name a certificate under [tls], or listen on loopback behind a proxy with TLS, or let nothing but the proxy reach this address",
         ));
     }
     if let Some(address) = config.metrics_listen.filter(|address| !address.ip().is_loopback()) {
@@ -171,6 +177,37 @@ fn of_config(config: &Config) -> Vec<Finding> {
             "database",
             "The connection to PostgreSQL is not encrypted (sslmode=disable)",
             "use a Unix socket or loopback, or a network that nobody else is on",
+        ));
+    }
+    findings
+}
+
+/// Whether those who come here with TLS are let in, today and for some time.
+fn of_certificate(config: &Config, files: &tls::Files, now: Timestamp) -> Vec<Finding> {
+    let file = files.certificate.display();
+    let certificate = match tls::read(files, now) {
+        Ok(certificate) => certificate,
+        Err(why) => {
+            return vec![Finding::risk("certificate", format!("{why:#}"), "without it nothing starts")];
+        }
+    };
+    let mut findings = Vec::new();
+    if certificate.ends_at().seconds_since(now) < SOON_S {
+        findings.push(Finding::risk(
+            "certificate",
+            format!("{file} is valid until {}; then nobody gets in", when::rfc3339_of(certificate.ends_at())),
+            "renew it, and see why that did not happen by itself; a running server takes it up",
+        ));
+    }
+    let settings = config.settings(config.listen.first().map_or(0, |address| address.port()));
+    let issuer = Url::parse(settings.issuer.as_str());
+    let host = issuer.as_ref().ok().and_then(Url::host_str).unwrap_or_default();
+    // Behind a proxy that speaks TLS to us, names are between the two.
+    if settings.trusted_proxies.is_empty() && !certificate.is_for(host.trim_matches(['[', ']'])) {
+        findings.push(Finding::risk(
+            "certificate",
+            format!("{file} is not for {}: browsers and clients refuse it", settings.issuer.as_str()),
+            "get one for the issuer's host",
         ));
     }
     findings
@@ -385,6 +422,34 @@ mod tests {
 
     fn said(findings: &[Finding]) -> Vec<String> {
         findings.iter().map(|finding| format!("{} {}", finding.word(), finding.about)).collect()
+    }
+
+    #[test]
+    fn a_certificate_is_named_two_weeks_before_its_end_and_when_it_is_for_others() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let files = crate::tls::tests::files_in(folder.path());
+        // 2120-01-01.
+        let end = Timestamp::from_seconds(4_733_510_400);
+        let mut config = Config::of_folder(folder.path()).expect("legal");
+        config.tls = Some(files.clone());
+        let found = |config: &Config, days_left: i64| {
+            of_certificate(config, &files, end.plus_seconds(-days_left * 86_400))
+        };
+        assert!(found(&config, 14).is_empty());
+        let soon = found(&config, 13);
+        assert_eq!(said(&soon), ["risk certificate"]);
+        assert!(soon[0].what.contains("2120-01-01T00:00:00Z"), "{soon:?}");
+        let over = found(&config, -1);
+        assert!(said(&over) == ["risk certificate"] && over[0].what.contains("has expired"), "{over:?}");
+        for (issuer, is_for) in [
+            ("https://localhost:8000", true),
+            ("https://127.0.0.1:8000", true),
+            ("https://[::1]:8000", true),
+            ("https://id.example.com", false),
+        ] {
+            config.issuer = authmachine_server::Issuer::parse(issuer).ok();
+            assert_eq!(found(&config, 14).is_empty(), is_for, "{issuer}");
+        }
     }
 
     fn key(algorithm: Algorithm, days_old: i64) -> SigningKeyRecord {

@@ -26,6 +26,7 @@ mod permission_type;
 mod ports;
 mod secret;
 mod serve;
+mod tls;
 mod user;
 mod when;
 

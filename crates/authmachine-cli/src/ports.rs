@@ -64,7 +64,7 @@ fn refusal(address: SocketAddr, error: &io::Error, wanted: Wanted<'_>) -> anyhow
         ),
         ErrorKind::PermissionDenied if port < 1024 => anyhow!(
             "this user may not listen on port {port} ({address}), for {purpose}: ports below 1024 are the system's. \
-             Choose another with {choose}, and let the proxy have that one"
+             Choose another with {choose} and let a proxy have that one, or give the service CAP_NET_BIND_SERVICE"
         ),
         ErrorKind::AddrNotAvailable => {
             anyhow!(

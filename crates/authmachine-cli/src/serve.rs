@@ -1,7 +1,6 @@
 //! `authmachine serve`
 
 use std::future::Future;
-use std::net::SocketAddr;
 
 use anyhow::{Context as _, Result};
 use authmachine_server::{App, Clock, health, jobs, listen};
@@ -13,11 +12,12 @@ use tokio::sync::watch;
 use crate::config::{Config, Flags};
 use crate::installation::{Installation, Missing};
 use crate::ports::{self, Wanted};
+use crate::tls::Source;
 use crate::{Place, log, output};
 
 #[derive(Args)]
 pub(crate) struct Options {
-    /// An address to listen on, plain HTTP, such as 127.0.0.1:8000 (again for more); port 0 is any free one
+    /// An address to listen on, such as 127.0.0.1:8000 (again for more); port 0 is any free one
     #[arg(long, value_name = "ADDR")]
     listen: Vec<String>,
     /// The address that browsers and clients use, such as https://id.example.com
@@ -29,10 +29,12 @@ pub(crate) fn run(options: Options, place: &Place) -> Result<()> {
     let flags = Flags { listen: options.listen, issuer: options.issuer, ..place.flags() };
     let config = Config::load(&flags)?;
     log::start(config.log)?;
+    let certificate = config.tls.as_ref().map(Source::open).transpose()?;
     let installation = Installation::open(&config, Missing::Make)?;
     installation.store.lock_for_serving()?;
     let has_users = !installation.read(|reads| reads.list_users(None, 1))?.is_empty();
-    runtime()?.block_on(serve(&config, installation, (!has_users).then(|| user_add(&config, place))))
+    let next_step = (!has_users).then(|| user_add(&config, place));
+    runtime()?.block_on(serve(&config, installation, certificate, next_step))
 }
 
 /// A runtime for servers.
@@ -43,9 +45,16 @@ pub(crate) fn runtime() -> Result<tokio::runtime::Runtime> {
         .context("cannot start the threads of the server")
 }
 
-async fn serve(config: &Config, installation: Installation, next_step: Option<String>) -> Result<()> {
+async fn serve(
+    config: &Config,
+    installation: Installation,
+    certificate: Option<Source>,
+    next_step: Option<String>,
+) -> Result<()> {
     // From the first moment on: whoever asks us to stop does not wait for our start.
     let stop = stop_signal()?;
+    let tls = certificate.as_ref().map(|certificate| certificate.tls.clone());
+    let following = certificate.map(Source::follow).transpose()?.map(tokio::spawn);
     let wanted = Wanted {
         purpose: "the provider",
         choose: "--listen 127.0.0.1:8001 or server.listen",
@@ -64,15 +73,15 @@ async fn serve(config: &Config, installation: Installation, next_step: Option<St
     let running = jobs::start(app.clone());
 
     for listener in &listeners {
-        tracing::info!("Listening on {}", url_of(listener.local_addr()?));
+        tracing::info!("Listening on {}://{}", config.scheme(), listener.local_addr()?);
     }
     for listener in &metrics {
-        tracing::info!("Metrics at {}/metrics", url_of(listener.local_addr()?));
+        tracing::info!("Metrics at http://{}/metrics", listener.local_addr()?);
     }
     // The last word of the line is where it can be reached. Whether anybody reads it does not matter.
     let _ = match &config.issuer {
         None => output::line(format_args!("Serving {name} at {issuer}")),
-        Some(_) => output::line(format_args!("Serving {issuer} at {}", url_of(first))),
+        Some(_) => output::line(format_args!("Serving {issuer} at {}://{first}", config.scheme())),
     };
     if let Some(next_step) = next_step {
         output::note(format_args!("Nobody can sign in yet. Make the first user with:\n  {next_step}"));
@@ -89,9 +98,12 @@ async fn serve(config: &Config, installation: Installation, next_step: Option<St
             tracing::info!("Stopping: answers that have begun finish, nothing new begins");
             drop(stopping);
         },
-        listen::serve(app.clone(), authmachine_server::router(&app), listeners, until_stopped()),
-        listen::serve(app.clone(), health::router(&app), metrics, until_stopped()),
+        listen::serve(app.clone(), authmachine_server::router(&app), listeners, tls, until_stopped()),
+        listen::serve(app.clone(), health::router(&app), metrics, None, until_stopped()),
     );
+    if let Some(following) = following {
+        following.abort();
+    }
     running.stop().await;
     tracing::info!("Stopped");
     Ok(())
@@ -120,10 +132,6 @@ pub(crate) fn stop_signal() -> Result<impl Future<Output = ()>> {
             _ = interrupt.recv() => {}
         }
     })
-}
-
-fn url_of(address: SocketAddr) -> String {
-    format!("http://{address}")
 }
 
 /// The line that makes the first user of this installation.

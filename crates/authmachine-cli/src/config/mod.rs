@@ -21,6 +21,8 @@ pub(crate) use raw::{Given, Problem, Problems};
 use raw::{Seconds, Written, env_name};
 use sections::RawConfig;
 
+use crate::tls;
+
 /// Where the file is when nobody says so, the first that is there.
 const FILES: [&str; 2] = ["authmachine.toml", "/etc/authmachine/authmachine.toml"];
 /// The flag that names the database.
@@ -37,6 +39,8 @@ pub(crate) struct Config {
     pub(crate) issuer: Option<Issuer>,
     /// The addresses of the provider.
     pub(crate) listen: Vec<SocketAddr>,
+    /// With TLS there, by these files.
+    pub(crate) tls: Option<tls::Files>,
     /// Nobody named them, so that a machine without IPv6 may do with IPv4.
     pub(crate) listens_by_default: bool,
     /// The address for operators.
@@ -135,7 +139,7 @@ impl Config {
 
     /// What `raw` means. Where something is wrong, `problems` gets it and something stands in its place.
     fn mean(raw: RawConfig, problems: &mut Vec<Problem>) -> Self {
-        let RawConfig { server, database, data, pkce, lives, password, brand, log } = raw;
+        let RawConfig { server, tls, database, data, pkce, lives, password, brand, log } = raw;
         let mut check = Check(problems);
 
         let listen: Vec<SocketAddr> = check.each(&server.listen, |text| {
@@ -150,6 +154,13 @@ impl Config {
             _ => Issuer::parse(text).map(Some).map_err(|why| format!("{text:?} is not an issuer: {why}")),
         });
         let issuer = issuer.flatten();
+        let tls = check.tls(&tls);
+        if tls.is_some() && issuer.as_ref().is_some_and(|issuer| !issuer.is_https()) {
+            check.say(
+                &server.issuer,
+                "with a certificate (tls.certificate_file) this server speaks https, and so does its issuer",
+            );
+        }
         if server.issuer.value.is_empty() && !listen.iter().all(|address| address.ip().is_loopback()) {
             check.say(
                 &server.issuer,
@@ -240,6 +251,7 @@ impl Config {
             file: None,
             issuer,
             listen,
+            tls,
             listens_by_default: server.listen.is_default,
             metrics_listen: metrics_listen.flatten(),
             metrics_by_default: server.metrics_listen.is_default,
@@ -262,9 +274,10 @@ impl Config {
     /// The provider's settings, once it listens on `port`.
     pub(crate) fn settings(&self, port: u16) -> Settings {
         let issuer = self.issuer.clone().unwrap_or_else(|| {
-            Issuer::parse(&format!("http://localhost:{port}"))
-                .or_else(|_| Issuer::parse("http://localhost"))
-                .expect("loopback may be plain http; port 80 is the one that is not written")
+            let localhost = format!("{}://localhost", self.scheme());
+            Issuer::parse(&format!("{localhost}:{port}"))
+                .or_else(|_| Issuer::parse(&localhost))
+                .expect("loopback may be plain http; the scheme's own port is the one that is not written")
         });
         Settings {
             lives: self.lives,
@@ -274,6 +287,11 @@ impl Config {
             min_password_characters: self.min_password_characters,
             ..Settings::new(issuer)
         }
+    }
+
+    /// What is spoken on the provider's addresses.
+    pub(crate) fn scheme(&self) -> &'static str {
+        if self.tls.is_some() { "https" } else { "http" }
     }
 
     /// Whether a flag named the database.
@@ -330,6 +348,22 @@ impl Check<'_> {
             self.say(given, format!("{} is not between {} and {}", given.value, range.start(), range.end()));
         }
         given.value
+    }
+
+    fn tls(&mut self, given: &sections::Tls) -> Option<tls::Files> {
+        let sections::Tls { certificate_file, key_file } = given;
+        match (certificate_file.value.as_str(), key_file.value.as_str()) {
+            ("", "") => None,
+            (certificate, "") => {
+                self.say(key_file, format!("the key of the certificate {certificate} is not named"));
+                None
+            }
+            ("", key) => {
+                self.say(certificate_file, format!("the certificate of the key {key} is not named"));
+                None
+            }
+            (certificate, key) => Some(tls::Files { certificate: certificate.into(), key: key.into() }),
+        }
     }
 
     fn lives(&mut self, given: &sections::Lives) -> lives::Lives {

@@ -72,14 +72,22 @@ sections! {
     /// Where the provider is reached.
     server: Server {
         /// The address that browsers and clients use, without a path. `https`, or `http` on loopback.
-        /// Empty: `http://localhost` with the port of `listen`, as long as that is loopback.
+        /// Empty: `http://localhost` (with TLS, `https://localhost`) with the port of `listen`, as long as that is loopback.
         issuer: String = "",
-        /// The addresses to listen on, plain HTTP: TLS ends at a proxy before it.
+        /// The addresses to listen on: with TLS if there is a certificate (`[tls]`), else plain HTTP for a proxy before it.
         listen: Vec<String> = "127.0.0.1:8000, [::1]:8000",
         /// The address of `/metrics`, `/healthz` and `/readyz` for operators. Empty: none.
         metrics_listen: String = "127.0.0.1:9464",
         /// Addresses of proxies whose `X-Forwarded-For` is believed.
         trusted_proxies: Vec<String> = "",
+    }
+
+    /// TLS 1.2 and 1.3 on the addresses of `server.listen`. Both files are read again when they change, and at SIGHUP.
+    tls: Tls {
+        /// The file of the certificate, then of those between it and a root, in PEM. Empty: plain HTTP.
+        certificate_file: String = "",
+        /// The file of its private key, in PEM, without a passphrase. Nobody else may read it; what belongs to root, a group may.
+        key_file: String = "",
     }
 
     /// The database.

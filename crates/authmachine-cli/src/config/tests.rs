@@ -25,6 +25,15 @@ fn nothing_at_all_is_a_configuration_on_loopback() {
 }
 
 #[test]
+fn with_a_certificate_the_issuer_on_loopback_is_https() {
+    let file = "[tls]\ncertificate_file = \"a.pem\"\nkey_file = \"a.key\"";
+    let config = check(file, &[], &Flags::default()).expect("the files are not looked at here");
+    assert_eq!(config.tls, Some(tls::Files { certificate: "a.pem".into(), key: "a.key".into() }));
+    assert_eq!(config.settings(8000).issuer.as_str(), "https://localhost:8000");
+    assert_eq!(config.settings(443).issuer.as_str(), "https://localhost");
+}
+
+#[test]
 fn op2_a_typo_names_the_key_the_line_and_the_nearest_known_key() {
     for (file, said) in [
         (
@@ -78,6 +87,18 @@ fn op2_values_of_the_wrong_kind_or_range_are_refused_where_they_stand() {
         (
             "[database]\nurl = \"postgres://localhost/am\"",
             "data.key_file: with PostgreSQL the master key's file must be named",
+        ),
+        (
+            "[tls]\ncertificate_file = \"a.pem\"",
+            "tls.key_file: the key of the certificate a.pem is not named",
+        ),
+        (
+            "[tls]\nkey_file = \"a.key\"",
+            "tls.certificate_file: the certificate of the key a.key is not named",
+        ),
+        (
+            "[server]\nissuer = \"http://localhost:8000\"\n[tls]\ncertificate_file = \"a\"\nkey_file = \"b\"",
+            "authmachine.toml:2: with a certificate (tls.certificate_file) this server speaks https",
         ),
         ("[server\nissuer = \"x\"", "authmachine.toml:1: "),
     ] {

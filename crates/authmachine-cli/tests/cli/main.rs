@@ -8,5 +8,6 @@ mod permissions;
 mod postgres;
 mod serving;
 mod support;
+mod tls;
 mod tokens_and_keys;
 mod users;

@@ -203,10 +203,15 @@ impl Server {
         serde_json::from_str(&body).expect("JSON")
     }
 
+    /// Sends it a signal, such as `-HUP`.
+    pub(crate) fn signal(&self, signal: &str) {
+        let told = Command::new("kill").args([signal, &self.child.id().to_string()]).status();
+        assert!(told.expect("kill is there").success());
+    }
+
     /// SIGTERM; its exit code and what is left of its output.
     pub(crate) fn stop(mut self) -> (Option<i32>, String) {
-        let told = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
-        assert!(told.expect("kill is there").success());
+        self.signal("-TERM");
         let mut rest = String::new();
         self.stdout.read_to_string(&mut rest).expect("UTF-8");
         let status = until(|| self.child.try_wait().expect("it is ours"));

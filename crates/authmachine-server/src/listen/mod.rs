@@ -1,5 +1,8 @@
-//! Our own accept loop, because the limits of connections belong to whoever accepts them: HTTP/1 and HTTP/2 without TLS, deadlines
-//! for heads and idle connections, a bound for each address, and a shutdown that lets answers finish (checklist DO1, DO4, RB16).
+//! Our own accept loop, because the limits of connections belong to whoever accepts them: HTTP/1 and HTTP/2, with TLS or without,
+//! deadlines for heads and idle connections, a bound for each address, and a shutdown that lets answers finish (checklist DO1, DO4,
+//! RB16).
+
+pub mod tls;
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -23,9 +26,10 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tower::Service as _;
 
+use self::tls::Tls;
 use crate::app::App;
 use crate::metrics::Connections;
 
@@ -43,7 +47,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 struct Limits {
     /// Connections from one address.
     per_address: u32,
-    /// The time for a head, and for the first one on a new connection.
+    /// The time for a head, and for the first one on a new connection together with its handshake.
     head: Duration,
     /// The time without a request.
     idle: Duration,
@@ -58,21 +62,23 @@ const LIMITS: Limits = Limits {
     drain: Duration::from_secs(10),
 };
 
-/// Serves `router` on `listeners` until `shutdown`; then no connection is accepted, answers that have begun finish within ten
-/// seconds, and this returns. Handlers find the peer as `ConnectInfo<SocketAddr>`.
+/// Serves `router` on `listeners`, with `tls` or plain, until `shutdown`; then no connection is accepted, answers that have begun
+/// finish within ten seconds, and this returns. Handlers find the peer as `ConnectInfo<SocketAddr>`.
 pub async fn serve(
     app: App,
     router: Router,
     listeners: Vec<TcpListener>,
+    tls: Option<Tls>,
     shutdown: impl Future<Output = ()>,
 ) {
     let exempt = app.settings.trusted_proxies.clone();
     let counters = app.metrics.connections.clone();
-    Server::new(router, LIMITS, exempt, counters).serve(listeners, shutdown).await;
+    Server::new(router, tls, LIMITS, exempt, counters).serve(listeners, shutdown).await;
 }
 
 struct Server {
     router: Router,
+    tls: Option<Tls>,
     limits: Limits,
     /// Addresses of proxies: many people come from there.
     exempt: Vec<IpAddr>,
@@ -82,13 +88,19 @@ struct Server {
 }
 
 impl Server {
-    fn new(router: Router, limits: Limits, exempt: Vec<IpAddr>, counters: Arc<Connections>) -> Arc<Self> {
+    fn new(
+        router: Router,
+        tls: Option<Tls>,
+        limits: Limits,
+        exempt: Vec<IpAddr>,
+        counters: Arc<Connections>,
+    ) -> Arc<Self> {
         let mut http = Builder::new(TokioExecutor::new());
         // Heads have our own deadline: hyper's does not tell a slow head from an idle connection.
         http.http1().max_buf_size(MAX_HEAD_BYTES).max_headers(MAX_HEAD_FIELDS).header_read_timeout(None);
         let max_head = u32::try_from(MAX_HEAD_BYTES).expect("16 KiB fit");
         http.http2().max_header_list_size(max_head).max_concurrent_streams(MAX_STREAMS);
-        Arc::new(Self { router, limits, exempt, counters, http, open: Mutex::default() })
+        Arc::new(Self { router, tls, limits, exempt, counters, http, open: Mutex::default() })
     }
 
     async fn serve(self: Arc<Self>, listeners: Vec<TcpListener>, shutdown: impl Future<Output = ()>) {
@@ -160,11 +172,45 @@ impl Server {
         stream: TcpStream,
         peer: SocketAddr,
         _place: Place,
-        mut stopping: watch::Receiver<bool>,
+        stopping: watch::Receiver<bool>,
     ) {
         // Our answers are small and must not wait for each other.
         let _ = stream.set_nodelay(true);
-        let activity = Arc::new(Activity::new(self.limits, Instant::now()));
+        let began = Instant::now();
+        match &self.tls {
+            None => self.http(stream, peer, began, stopping).await,
+            // On the heap: plain connections need no room for it.
+            Some(tls) => Box::pin(self.https(tls, stream, peer, began, stopping)).await,
+        }
+    }
+
+    async fn https(
+        &self,
+        tls: &Tls,
+        stream: TcpStream,
+        peer: SocketAddr,
+        began: Instant,
+        mut stopping: watch::Receiver<bool>,
+    ) {
+        let handshake = tokio::select! {
+            done = timeout(self.limits.head, tls.accept(stream)) => done,
+            // Nothing has begun that could finish.
+            _ = stopping.wait_for(|stop| *stop) => return,
+        };
+        match handshake {
+            Ok(Ok(stream)) => self.http(stream, peer, began, stopping).await,
+            Ok(Err(error)) => tracing::debug!(cause = %error, "A TLS handshake failed"),
+            Err(_) => {
+                self.counters.timed_out.fetch_add(1, Relaxed);
+            }
+        }
+    }
+
+    async fn http<S>(&self, stream: S, peer: SocketAddr, began: Instant, mut stopping: watch::Receiver<bool>)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let activity = Arc::new(Activity::new(self.limits, began));
         let io = TokioIo::new(Watched { stream, activity: activity.clone() });
         let (router, busy) = (self.router.clone(), activity.clone());
         let service = service_fn(move |mut request: Request<Incoming>| {
@@ -185,7 +231,7 @@ impl Server {
         });
 
         let mut connection = pin!(self.http.serve_connection(io, service));
-        let mut alarm = pin!(sleep(self.limits.head));
+        let mut alarm = pin!(sleep_until(began + self.limits.head));
         let mut is_closing = false;
         loop {
             tokio::select! {
@@ -341,12 +387,12 @@ impl Drop for Answering {
 }
 
 /// A connection that tells its [`Activity`] when bytes come.
-struct Watched {
-    stream: TcpStream,
+struct Watched<S> {
+    stream: S,
     activity: Arc<Activity>,
 }
 
-impl AsyncRead for Watched {
+impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -361,7 +407,7 @@ impl AsyncRead for Watched {
     }
 }
 
-impl AsyncWrite for Watched {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -397,6 +443,17 @@ mod tests {
     use axum::routing::get;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::sync::oneshot;
+    use tokio_rustls::TlsConnector;
+    use tokio_rustls::client::TlsStream;
+    use tokio_rustls::rustls::crypto::aws_lc_rs;
+    use tokio_rustls::rustls::pki_types::pem::PemObject as _;
+    use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
+    use tokio_rustls::rustls::version::{TLS12, TLS13};
+    use tokio_rustls::rustls::{
+        ALL_VERSIONS, ClientConfig, ProtocolVersion, RootCertStore, SupportedProtocolVersion,
+    };
+
+    use super::tls::tests::{ROOT, first, second};
 
     const QUICK: Limits = Limits {
         per_address: 3,
@@ -413,6 +470,10 @@ mod tests {
     }
 
     async fn start(exempt: Vec<IpAddr>) -> Running {
+        start_with(None, exempt).await
+    }
+
+    async fn start_with(tls: Option<Tls>, exempt: Vec<IpAddr>) -> Running {
         let slow = || async {
             sleep(Duration::from_millis(300)).await;
             "slow"
@@ -425,7 +486,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("bound");
         let counters = Arc::new(Connections::default());
-        let server = Server::new(router, QUICK, exempt, counters.clone());
+        let server = Server::new(router, tls, QUICK, exempt, counters.clone());
         let (stop, stopped) = oneshot::channel();
         let ended = tokio::spawn(server.serve(vec![listener], async { drop(stopped.await) }));
         Running { address, counters, stop, ended }
@@ -437,7 +498,7 @@ mod tests {
         }
     }
 
-    async fn ask(stream: &mut TcpStream, head: &str) -> String {
+    async fn ask(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), head: &str) -> String {
         stream.write_all(head.as_bytes()).await.expect("open");
         let mut buffer = vec![0; 4096];
         let n = stream.read(&mut buffer).await.unwrap_or(0);
@@ -445,7 +506,7 @@ mod tests {
     }
 
     /// Milliseconds until the peer closes.
-    async fn closed_after(stream: &mut TcpStream) -> u128 {
+    async fn closed_after(stream: &mut (impl AsyncRead + Unpin)) -> u128 {
         let started = Instant::now();
         let mut rest = Vec::new();
         let _ = timeout(Duration::from_secs(5), stream.read_to_end(&mut rest))
@@ -455,6 +516,8 @@ mod tests {
     }
 
     const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    /// The preface of a client and its settings, none.
+    const HTTP_2: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
 
     #[tokio::test]
     async fn handlers_find_the_peer_and_connections_are_kept() {
@@ -577,7 +640,7 @@ mod tests {
 
     /// Sends a GET with so many fields `x: y` as the HTTP/2 stream `id`; the first byte of the answer's header block, which is
     /// 0x88 for a 200 (RFC 7541 appendix A).
-    async fn ask_http_2(stream: &mut TcpStream, id: u8, fields: usize) -> u8 {
+    async fn ask_http_2(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), id: u8, fields: usize) -> u8 {
         let mut block = b"\x82\x86\x84\x41\x01a".to_vec();
         block.extend(b"\x00\x01x\x01y".repeat(fields));
         let length = u16::try_from(block.len()).expect("short").to_be_bytes();
@@ -599,7 +662,7 @@ mod tests {
     async fn http_2_by_prior_knowledge_has_the_same_limits_and_may_be_idle() {
         let server = start(Vec::new()).await;
         let mut stream = server.connect().await;
-        stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await.expect("open");
+        stream.write_all(HTTP_2).await.expect("open");
         assert_eq!(ask_http_2(&mut stream, 1, 0).await, 0x88);
         assert_ne!(ask_http_2(&mut stream, 3, MAX_HEAD_FIELDS + 1).await, 0x88);
         stream.write_all(b"\0\0\x08\x06\0\0\0\0\0pingping").await.expect("open");
@@ -607,6 +670,147 @@ mod tests {
         assert_eq!(ask_http_2(&mut stream, 5, 0).await, 0x88, "a ping is no slow head");
         let after = closed_after(&mut stream).await;
         assert!((600..1_500).contains(&after), "{after} ms");
+    }
+
+    /// What a client offers in its handshake.
+    #[derive(Clone, Copy)]
+    struct Hello<'a> {
+        versions: &'a [&'static SupportedProtocolVersion],
+        alpn: &'a [&'a str],
+    }
+
+    const HELLO: Hello<'_> = Hello { versions: ALL_VERSIONS, alpn: &[] };
+
+    impl Running {
+        async fn shake_hands(&self, hello: Hello<'_>) -> io::Result<TlsStream<TcpStream>> {
+            let mut roots = RootCertStore::empty();
+            roots.add(CertificateDer::from_pem_slice(ROOT).expect("PEM")).expect("a certificate");
+            let mut config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+                .with_protocol_versions(hello.versions)
+                .expect("known ones")
+                .with_root_certificates(roots)
+                .with_no_client_auth();
+            config.alpn_protocols = hello.alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
+            let name = ServerName::try_from("localhost").expect("a name");
+            TlsConnector::from(Arc::new(config)).connect(name, self.connect().await).await
+        }
+    }
+
+    fn certificate_of(stream: &TlsStream<TcpStream>) -> Vec<u8> {
+        stream.get_ref().1.peer_certificates().expect("there is one")[0].to_vec()
+    }
+
+    #[tokio::test]
+    async fn tls_is_1_3_or_1_2_and_handlers_find_the_peer() {
+        let server = start_with(Some(Tls::new(first())), Vec::new()).await;
+        for (versions, version) in [
+            (ALL_VERSIONS, ProtocolVersion::TLSv1_3),
+            (&[&TLS13][..], ProtocolVersion::TLSv1_3),
+            (&[&TLS12], ProtocolVersion::TLSv1_2),
+        ] {
+            let mut stream = server.shake_hands(Hello { versions, ..HELLO }).await.expect("a handshake");
+            assert_eq!(stream.get_ref().1.protocol_version(), Some(version));
+            for _ in 0..2 {
+                let answer = ask(&mut stream, GET).await;
+                assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("127.0.0.1"), "{answer}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn http_2_comes_by_alpn_and_another_protocol_is_refused() {
+        let server = start_with(Some(Tls::new(first())), Vec::new()).await;
+        for (alpn, chosen) in [
+            (&["h2", "http/1.1"][..], Some("h2")),
+            (&["http/1.1", "h2"], Some("h2")),
+            (&["http/1.1"], Some("http/1.1")),
+            (&[], None),
+        ] {
+            let mut stream = server.shake_hands(Hello { alpn, ..HELLO }).await.expect("a handshake");
+            assert_eq!(stream.get_ref().1.alpn_protocol(), chosen.map(str::as_bytes), "{alpn:?}");
+            if chosen == Some("h2") {
+                stream.write_all(HTTP_2).await.expect("open");
+                assert_eq!(ask_http_2(&mut stream, 1, 0).await, 0x88);
+                assert_ne!(ask_http_2(&mut stream, 3, MAX_HEAD_FIELDS + 1).await, 0x88);
+            } else {
+                assert!(ask(&mut stream, GET).await.starts_with("HTTP/1.1 200"));
+            }
+        }
+        // RFC 7301 §3.2: what is meant for a mail server does not end up here.
+        let refused = server.shake_hands(Hello { alpn: &["smtp"], ..HELLO }).await;
+        assert!(refused.is_err());
+    }
+
+    #[tokio::test]
+    async fn another_certificate_is_for_the_handshakes_from_then_on() {
+        let tls = Tls::new(first());
+        let server = start_with(Some(tls.clone()), Vec::new()).await;
+        let mut old = server.shake_hands(HELLO).await.expect("a handshake");
+        assert!(ask(&mut old, GET).await.starts_with("HTTP/1.1 200"));
+        tls.replace(second());
+        let mut new = server.shake_hands(HELLO).await.expect("a handshake");
+        assert_ne!(certificate_of(&new), certificate_of(&old));
+        assert!(ask(&mut new, GET).await.starts_with("HTTP/1.1 200"));
+        assert!(ask(&mut old, GET).await.starts_with("HTTP/1.1 200"), "connections go on");
+    }
+
+    #[tokio::test]
+    async fn do4_a_handshake_has_the_time_of_a_head_and_shares_it_with_the_first() {
+        let server = start_with(Some(Tls::new(first())), Vec::new()).await;
+        let (mut silent, mut slow) = (server.connect().await, server.connect().await);
+        // The first bytes of a ClientHello that is longer.
+        slow.write_all(b"\x16\x03\x01\x02\0\x01").await.expect("open");
+        let mut headless = server.shake_hands(HELLO).await.expect("a handshake");
+        headless.write_all(b"GET / HT").await.expect("open");
+        assert!(closed_after(&mut headless).await < 600);
+        assert!(closed_after(&mut silent).await < 600);
+        assert!(closed_after(&mut slow).await < 600);
+        assert_eq!(server.counters.timed_out.load(Relaxed), 3);
+    }
+
+    #[tokio::test]
+    async fn what_is_no_tls_is_closed_at_once_and_gives_its_place_back() {
+        let server = start_with(Some(Tls::new(first())), Vec::new()).await;
+        for nonsense in [GET.as_bytes(), HTTP_2, b"\0\0\0\0\0\0\0\0", b"\x16\x03\x01\0\x04\x01\0\0\0"] {
+            for _ in 0..2 * QUICK.per_address {
+                let mut stream = server.connect().await;
+                stream.write_all(nonsense).await.expect("open");
+                assert!(closed_after(&mut stream).await < 150, "{nonsense:?}");
+            }
+        }
+        assert_eq!(server.counters.timed_out.load(Relaxed), 0);
+        let mut stream = server.shake_hands(HELLO).await.expect("a handshake");
+        assert!(ask(&mut stream, GET).await.starts_with("HTTP/1.1 200"));
+        server.stop.send(()).expect("running");
+        server.ended.await.expect("no panic");
+    }
+
+    #[tokio::test]
+    async fn do4_connections_are_counted_before_their_handshake() {
+        let server = start_with(Some(Tls::new(first())), Vec::new()).await;
+        let mut open = Vec::new();
+        for _ in 0..QUICK.per_address {
+            open.push(server.shake_hands(HELLO).await.expect("a handshake"));
+        }
+        assert!(server.shake_hands(HELLO).await.is_err());
+        assert_eq!(server.counters.refused.load(Relaxed), 1);
+    }
+
+    #[tokio::test]
+    async fn rb16_at_shutdown_answers_over_tls_finish_and_handshakes_do_not_hold_it() {
+        let server = start_with(Some(Tls::new(first())), Vec::new()).await;
+        let (mut silent, mut slow) =
+            (server.connect().await, server.shake_hands(HELLO).await.expect("a handshake"));
+        let answer =
+            tokio::spawn(async move { ask(&mut slow, "GET /slow HTTP/1.1\r\nHost: a\r\n\r\n").await });
+        sleep(Duration::from_millis(50)).await;
+        server.stop.send(()).expect("running");
+        assert!(closed_after(&mut silent).await < 120);
+        assert!(answer.await.expect("no panic").ends_with("slow"));
+        timeout(Duration::from_millis(200), server.ended)
+            .await
+            .expect("it ends with the last answer")
+            .expect("no panic");
     }
 
     #[test]
