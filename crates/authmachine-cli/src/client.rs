@@ -410,6 +410,12 @@ fn apply(installation: &Installation, client: &mut Client, facts: Facts) -> Resu
     if client.is_public() && client.may_use(GrantType::ClientCredentials) {
         bail!("client_credentials is for clients with a secret (RFC 6749 §4.4)");
     }
+    if client.first_party && client.is_public() && client.kind == ClientKind::Native {
+        bail!(
+            "a native client without a secret cannot be first-party: another app on the device can take its place, and would \
+             get tokens without anybody being asked (RFC 8252 §8.6)"
+        );
+    }
     Ok(())
 }
 

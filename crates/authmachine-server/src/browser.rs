@@ -90,7 +90,7 @@ impl Browser {
 /// Whether `Origin` and `Sec-Fetch-Site` allow that the request comes from our own pages. Old browsers send neither.
 pub fn is_own_site(app: &App, headers: &HeaderMap) -> bool {
     let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
-    text("origin").is_none_or(|origin| origin == app.settings.issuer.as_str())
+    text("origin").is_none_or(|origin| app.settings.issuer.is_own_origin(origin))
         && text("sec-fetch-site").is_none_or(|site| matches!(site, "same-origin" | "none"))
 }
 

@@ -7,7 +7,7 @@ use authmachine_provider::client::ClientAuthError;
 use authmachine_provider::refresh_token::RefreshError;
 use authmachine_store::StoreError;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 
 use crate::app::App;
@@ -312,12 +312,23 @@ impl IntoResponse for ApiError {
     }
 }
 
-/// 404.
-pub async fn not_found(State(app): State<App>, headers: HeaderMap) -> Response {
+/// 404: a page, or for programs JSON.
+pub async fn not_found(State(app): State<App>, uri: Uri, headers: HeaderMap) -> Response {
+    if is_for_programs(&uri) {
+        return ApiError::new(StatusCode::NOT_FOUND, "There is nothing at this address.").into_response();
+    }
     PageError::new(ErrorKind::NotFound).render(&app, &headers)
 }
 
-/// 405; the router has set `Allow`.
-pub async fn method_not_allowed(State(app): State<App>, headers: HeaderMap) -> Response {
+/// 405, the same way; the router has set `Allow`.
+pub async fn method_not_allowed(State(app): State<App>, uri: Uri, headers: HeaderMap) -> Response {
+    if is_for_programs(&uri) {
+        return ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "This address does not take that method.")
+            .into_response();
+    }
     PageError::new(ErrorKind::MethodNotAllowed).render(&app, &headers)
+}
+
+fn is_for_programs(uri: &Uri) -> bool {
+    uri.path().starts_with("/api/")
 }

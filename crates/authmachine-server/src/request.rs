@@ -204,10 +204,10 @@ pub async fn authenticate_client(
             let verdict = throttle::check(&tx.find_throttle(&of_source)?, FREE_SOURCE_FAILURES, now);
             // Names without end, which nobody has, fill no table: they stop counting when their source has had enough.
             if is_known || verdict.is_ok() {
-                tx.count_try(&of_client, now)?;
+                tx.count_draining(&of_client, now)?;
             }
             if verdict.is_ok() {
-                tx.count_try(&of_source, now)?;
+                tx.count_draining(&of_source, now)?;
                 tx.insert_event(&event)?;
             }
             Ok(verdict)

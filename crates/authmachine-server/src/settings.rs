@@ -107,6 +107,19 @@ impl Issuer {
         self.is_https
     }
 
+    /// Whether `origin` is that of our own pages. While it is tried out on loopback, the machine's other names with the same
+    /// port are as good: whoever types 127.0.0.1 for localhost can sign in, too.
+    pub fn is_own_origin(&self, origin: &str) -> bool {
+        let port = |text: &str| {
+            let url = Url::parse(text).ok().filter(|url| url.scheme() == "http" && url.path() == "/")?;
+            url.host()
+                .is_some_and(|host| redirect_uri::is_loopback(&host))
+                .then(|| url.port_or_known_default())
+        };
+        origin == self.url
+            || (!self.is_https && port(origin).is_some_and(|theirs| port(&self.url) == Some(theirs)))
+    }
+
     /// Tells the cookies of issuers on one host apart, since ports share cookies.
     pub(crate) fn cookie_suffix(&self) -> &str {
         &self.cookie_suffix
@@ -116,6 +129,34 @@ impl Issuer {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn cs1_only_on_loopback_an_origin_has_several_names() {
+        let local = Issuer::parse("http://localhost:8000").expect("legal");
+        for (origin, own) in [
+            ("http://localhost:8000", true),
+            ("http://127.0.0.1:8000", true),
+            ("http://[::1]:8000", true),
+            ("http://127.0.0.1:5000", false),
+            ("https://localhost:8000", false),
+            ("http://evil.example:8000", false),
+            ("http://localhost.evil.example:8000", false),
+            ("null", false),
+            ("", false),
+        ] {
+            assert_eq!(local.is_own_origin(origin), own, "{origin}");
+        }
+        let public = Issuer::parse("https://id.example.com").expect("legal");
+        assert!(public.is_own_origin("https://id.example.com"));
+        for other in [
+            "http://id.example.com",
+            "https://127.0.0.1",
+            "http://127.0.0.1:443",
+            "https://id.example.com.evil.example",
+        ] {
+            assert!(!public.is_own_origin(other), "{other}");
+        }
+    }
 
     #[test]
     fn g9_an_issuer_is_https_or_loopback() {

@@ -79,6 +79,9 @@ fn flags_widen_what_a_new_client_may_do() {
     let native =
         ["client", "add", "--id", "phone", "--public", "--native", "--redirect-uri", "com.example.phone:/cb"];
     assert_eq!(place.json(&native)["application_type"], "native");
+    // Another app on the device could take its place.
+    let trusted = [native.as_slice(), &["--first-party"]].concat();
+    assert!(place.refused(&trusted).contains("cannot be first-party"));
     let machine = place.json(&["client", "add", "--id", "cron", "--grant-type", "client_credentials"]);
     assert_eq!(machine["grant_types"], serde_json::json!(["client_credentials"]));
     let table = place.ok(&["client", "list"]);

@@ -162,6 +162,20 @@ async fn ca3_guessing_is_throttled_per_client_and_source() {
 }
 
 #[both_engines]
+async fn ca3_failures_of_a_day_do_not_add_up() {
+    let server = TestServer::start().await;
+    let app = server.client("shop").create().await;
+    let (door, fields) = DOORS[1];
+    let guess = app.with_secret("a typo");
+    // A neighbour behind the same address is wrong now and then; the right secret works in between, for ever.
+    for _ in 0..60 {
+        guess.post(door, fields).await.assert_error(401, "invalid_client");
+        server.clock().advance(60);
+    }
+    app.post(door, fields).await.assert_status(200);
+}
+
+#[both_engines]
 async fn g10_malformed_credentials_are_refused() {
     let server = TestServer::start().await;
     server.client("shop").create().await;

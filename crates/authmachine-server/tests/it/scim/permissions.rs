@@ -5,6 +5,7 @@ use authmachine_provider::client::ObjectScope;
 use authmachine_provider::permission_records::Holder;
 use authmachine_provider::user::UserStatus;
 use authmachine_testkit::{TestServer, both_engines};
+use http::Method;
 use serde_json::json;
 
 #[both_engines]
@@ -254,4 +255,19 @@ async fn an_unchanged_answer_is_304() {
     assert!(again().await.assert_status(304).body.is_empty());
     server.permit("alice", "object1", &["write"]).await;
     again().await.assert_status(200);
+}
+
+#[both_engines]
+async fn programs_read_json_where_there_is_nothing_too() {
+    let server = TestServer::start().await;
+    for (method, target, status) in [
+        (Method::GET, "/api/scim/v1/Groups", 404),
+        (Method::GET, "/api/", 404),
+        (Method::DELETE, "/api/scim/v1/Users/x/permissions", 405),
+    ] {
+        let answer = server.request(method, target).send().await;
+        assert_eq!(answer.assert_status(status).header("content-type"), Some("application/json"), "{target}");
+        assert_eq!(answer.json()["status"], status.to_string());
+        assert!(answer.json()["detail"].is_string());
+    }
 }
