@@ -10,3 +10,4 @@ mod logs;
 mod nodes;
 mod oidc;
 mod scim;
+mod simulation;
