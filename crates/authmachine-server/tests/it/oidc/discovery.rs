@@ -132,11 +132,12 @@ async fn what_is_not_built_is_absent() {
         "/oidc/check_session",
         "/.well-known/oauth-authorization-server/x",
         "/admin",
-        "/api/scim/v2/Users",
         "/graphql",
         "/metrics",
         "/debug",
     ] {
         server.get(path).send().await.assert_page(404, "There is nothing here");
     }
+    let answer = server.get("/api/scim/v2/Users").send().await;
+    assert_eq!(answer.assert_status(404).json()["status"], "404");
 }
