@@ -77,7 +77,7 @@ impl Answer<'_> {
 
     /// Whether the body has these bytes somewhere.
     pub(crate) fn contains(&self, what: &str) -> bool {
-        self.body.windows(what.len()).any(|bytes| bytes == what.as_bytes())
+        std::str::from_utf8(self.body).is_ok_and(|body| body.contains(what))
     }
 
     /// A string member of a JSON body.
