@@ -138,6 +138,17 @@ async fn an_answer_may_be_believed_for_a_while() {
 }
 
 #[tokio::test]
+async fn an_answer_of_a_later_time_is_not_believed() {
+    for cache_seconds in [0, 60] {
+        let mut app = App::with(|builder| builder.token_check_cache(Duration::from_secs(cache_seconds)));
+        app.sign_in().await;
+        app.op.script().revoked = true;
+        app.wait(-3_600);
+        assert_eq!(app.home().await, "nobody", "the clock was set back, {cache_seconds}");
+    }
+}
+
+#[tokio::test]
 async fn the_check_can_be_left_out_by_a_method_that_says_danger() {
     let mut app = App::with(|builder| builder.danger_skip_token_check());
     app.sign_in().await;
