@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use authmachine_protocol::{Params, Timestamp, form};
+use authmachine_protocol::{Params, Timestamp, form, redirect_uri};
 use http::{HeaderMap, HeaderValue};
 
 use crate::{
@@ -328,7 +328,7 @@ impl Login {
         let answer = Params::parse(query.as_bytes()).unwrap_or_default();
         let ours = attempts.logout_state.is_some() && answer.get("state") == attempts.logout_state.as_deref();
         let mut set_cookies = Vec::new();
-        if ours || is_from_own_site(headers) {
+        if ours || is_from_own_site(&self.settings().public_url, headers) {
             if let Some(session) = self.open::<Session>(Kind::Session, headers) {
                 self.0.memory.note_ended(&session.access_token, session.expires_at, self.settings().now());
             }
@@ -382,9 +382,14 @@ pub(crate) fn is_page_load(headers: &HeaderMap) -> bool {
     is("sec-fetch-mode", "navigate") && is("sec-fetch-dest", "document") && !looks_ahead
 }
 
-/// Whether a page of this application, or the person by hand, caused the request.
-pub(crate) fn is_from_own_site(headers: &HeaderMap) -> bool {
-    headers.get("sec-fetch-site").is_none_or(|site| matches!(site.as_bytes(), b"same-origin" | b"none"))
+/// Whether a page of the application at `public_url`, or the person by hand, caused the request. Of old browsers and on
+/// plain http `Origin` must do, which comes with a form.
+pub(crate) fn is_from_own_site(public_url: &str, headers: &HeaderMap) -> bool {
+    let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
+    match text("sec-fetch-site") {
+        Some(site) => matches!(site, "same-origin" | "none"),
+        None => text("origin").is_none_or(|origin| redirect_uri::is_own_origin(public_url, origin)),
+    }
 }
 
 #[cfg(test)]
@@ -424,11 +429,28 @@ mod tests {
 
     #[test]
     fn the_own_site_is_the_same_origin() {
-        for (site, own) in
+        let own = |public_url, pairs: &[_]| is_from_own_site(public_url, &headers(pairs));
+        let here = "http://localhost:5000";
+        for (site, is_own) in
             [("same-origin", true), ("none", true), ("same-site", false), ("cross-site", false), ("", false)]
         {
-            assert_eq!(is_from_own_site(&headers(&[("sec-fetch-site", site)])), own, "{site}");
+            assert_eq!(own(here, &[("sec-fetch-site", site)]), is_own, "{site}");
         }
-        assert!(is_from_own_site(&HeaderMap::new()));
+        assert!(own(here, &[]));
+        for (origin, is_own) in [
+            (here, true),
+            ("http://127.0.0.1:5000", true),
+            ("http://[::1]:5000", true),
+            ("http://localhost:5055", false),
+            ("https://localhost:5000", false),
+            ("http://evil.example:5000", false),
+            ("null", false),
+        ] {
+            assert_eq!(own(here, &[("origin", origin)]), is_own, "{origin}");
+        }
+        assert!(own("https://app.example", &[("origin", "https://app.example")]));
+        assert!(!own("https://app.example", &[("origin", "https://www.app.example")]));
+        // A page without referrers posts as null, and the browser knows better.
+        assert!(own(here, &[("origin", "null"), ("sec-fetch-site", "same-origin")]));
     }
 }

@@ -61,7 +61,7 @@ async fn callback(State(login): State<Login>, headers: HeaderMap, RawQuery(query
 }
 
 async fn logout(State(login): State<Login>, headers: HeaderMap) -> Response {
-    if !is_from_own_site(&headers) {
+    if !is_from_own_site(&login.settings().public_url, &headers) {
         let question = Page {
             title: "Sign out?",
             text: "You came here from another site. Do you want to sign out?",

@@ -125,6 +125,16 @@ pub fn origin(uri: &str) -> Option<String> {
     }
 }
 
+/// Whether `given` is the origin `own`. On loopback the machine's other names with the same port are as good: whoever types
+/// 127.0.0.1 for localhost is at the same place.
+pub fn is_own_origin(own: &str, given: &str) -> bool {
+    let loopback_port = |text: &str| {
+        let url = Url::parse(text).ok().filter(|url| url.scheme() == "http" && url.path() == "/")?;
+        url.host().filter(is_loopback).and(url.port_or_known_default())
+    };
+    given == own || loopback_port(given).is_some_and(|theirs| loopback_port(own) == Some(theirs))
+}
+
 #[cfg(test)]
 mod tests {
     use super::ClientKind::{Native, Web};

@@ -107,17 +107,9 @@ impl Issuer {
         self.is_https
     }
 
-    /// Whether `origin` is that of our own pages. While it is tried out on loopback, the machine's other names with the same
-    /// port are as good: whoever types 127.0.0.1 for localhost can sign in, too.
+    /// Whether `origin` is that of our own pages; on loopback also by another name of the machine.
     pub fn is_own_origin(&self, origin: &str) -> bool {
-        let port = |text: &str| {
-            let url = Url::parse(text).ok().filter(|url| url.scheme() == "http" && url.path() == "/")?;
-            url.host()
-                .is_some_and(|host| redirect_uri::is_loopback(&host))
-                .then(|| url.port_or_known_default())
-        };
-        origin == self.url
-            || (!self.is_https && port(origin).is_some_and(|theirs| port(&self.url) == Some(theirs)))
+        redirect_uri::is_own_origin(&self.url, origin)
     }
 
     /// Tells the cookies of issuers on one host apart, since ports share cookies.

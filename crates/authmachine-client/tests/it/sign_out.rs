@@ -57,6 +57,20 @@ async fn cs_no_other_site_signs_anybody_out() {
 }
 
 #[tokio::test]
+async fn cs_of_an_old_browser_the_origin_is_asked() {
+    let mut app = App::new();
+    app.sign_in().await;
+    for origin in ["https://evil.example", "null"] {
+        let asked = app.browser.send("POST", "/logout", &[("origin", origin)]).await;
+        assert_eq!(asked.status, StatusCode::OK, "{origin}");
+        assert_eq!(app.home().await, "alice Alive", "{origin}");
+    }
+    let sent = app.browser.send("POST", "/logout", &[("origin", PUBLIC_URL)]).await;
+    assert_eq!(sent.status, StatusCode::SEE_OTHER);
+    app.assert_signed_out("by a page of its own").await;
+}
+
+#[tokio::test]
 async fn the_logout_callback_ends_the_session_as_the_contract_has_it() {
     let mut app = App::new();
     app.sign_in().await;
