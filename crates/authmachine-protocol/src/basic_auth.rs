@@ -35,7 +35,8 @@ pub fn encode(client_id: &str, client_secret: &str) -> String {
 fn form_decode(part: &[u8]) -> Result<String, MalformedBasic> {
     if part.iter().any(|b| matches!(b, b'&' | b'=')) {
         // Legal in a secret that a lax client did not encode: taken as it stands.
-        return String::from_utf8(part.to_vec()).map_err(|_| MalformedBasic);
+        let text = String::from_utf8(part.to_vec()).map_err(|_| MalformedBasic)?;
+        return if text.contains('\0') { Err(MalformedBasic) } else { Ok(text) };
     }
     let named = [b"v=", part].concat();
     let params = Params::parse(&named).map_err(|_| MalformedBasic)?;
@@ -59,6 +60,11 @@ mod tests {
     fn g10_malformed_credentials_are_an_error() {
         for bad in ["Basic", "Basic ", "Basic ???", "Basic dGVzdA==", "Basic dGVzdDol", "Basic /zo="] {
             assert_eq!(decode(bad), Some(Err(MalformedBasic)), "{bad}");
+        }
+        // No text of ours has U+0000, however it is written.
+        for (id, secret) in [("a\0", "b"), ("a=\0", "b"), ("a", "b&\0"), ("a%00", "b")] {
+            let header = format!("Basic {}", Base64::encode_string(format!("{id}:{secret}").as_bytes()));
+            assert_eq!(decode(&header), Some(Err(MalformedBasic)), "{id:?} {secret:?}");
         }
     }
 }
