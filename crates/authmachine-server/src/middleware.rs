@@ -49,6 +49,12 @@ pub fn current_address() -> Option<String> {
     CONTEXT.try_with(|context| context.borrow().address.map(|address| address.to_string())).ok().flatten()
 }
 
+/// Under what failures from that address are counted: all that a peer can choose from are one (checklist BF1).
+pub fn current_source() -> String {
+    let network = |address| crate::listen::network_of(address).to_string();
+    CONTEXT.try_with(|context| context.borrow().address.map(network)).ok().flatten().unwrap_or_default()
+}
+
 /// Everything that happens around every handler.
 pub async fn around(State(app): State<App>, request: Request, next: Next) -> Response {
     let started = Instant::now();
@@ -169,8 +175,13 @@ fn client_address(app: &App, request: &Request) -> Option<IpAddr> {
     if !trusted.contains(&peer) {
         return Some(peer);
     }
-    let forwarded: Vec<&str> =
-        request.headers().get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok()).collect();
+    // What a proxy appended counts, whatever bytes it was appended to.
+    let forwarded: Vec<_> = request
+        .headers()
+        .get_all("x-forwarded-for")
+        .iter()
+        .map(|value| String::from_utf8_lossy(value.as_bytes()))
+        .collect();
     let hops = forwarded.join(",");
     for hop in hops.rsplit(',').map(str::trim).filter(|hop| !hop.is_empty()) {
         match hop.parse::<IpAddr>() {

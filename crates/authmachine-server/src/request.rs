@@ -12,7 +12,7 @@ use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 
 use crate::app::App;
 use crate::error::OAuthError;
-use crate::middleware::current_address;
+use crate::middleware::current_source;
 
 /// The most bytes of a form.
 pub const MAX_FORM_BYTES: usize = 64 * 1024;
@@ -170,7 +170,7 @@ pub async fn authenticate_client(
         .map_err(|error| OAuthError::client(error, used_basic))?;
 
     let now = app.now();
-    let source = current_address().unwrap_or_default();
+    let source = current_source();
     let of_client = app.secrets.throttle("client", &format!("{}\0{source}", credentials.client_id));
     let client_id = credentials.client_id.clone();
     let (client, tries) = app

@@ -18,7 +18,7 @@ use axum::response::Response;
 use crate::app::App;
 use crate::browser::{self, Browser, SignedIn};
 use crate::error::PageError;
-use crate::middleware::{current_address, page_result};
+use crate::middleware::{current_address, current_source, page_result};
 use crate::passwords::Verdict;
 use crate::{random, request};
 
@@ -114,7 +114,7 @@ impl Try {
             Some(device) => Self { account: app.secrets.throttle("device", device), source: None },
             None => Self {
                 account: app.secrets.throttle("user", account),
-                source: Some(app.secrets.throttle("source", &current_address().unwrap_or_default())),
+                source: Some(app.secrets.throttle("source", &current_source())),
             },
         };
         let tried = app

@@ -154,7 +154,7 @@ impl Server {
     /// A place for one more connection from `address`, if there is one.
     fn place(self: &Arc<Self>, address: IpAddr) -> Option<Place> {
         let is_exempt = self.exempt.contains(&address.to_canonical());
-        let counted = (!is_exempt).then(|| counted_address(address));
+        let counted = (!is_exempt).then(|| network_of(address));
         if let Some(address) = counted {
             let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
             let count = open.entry(address).or_default();
@@ -280,8 +280,8 @@ fn is_about_one_connection(error: &io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
 }
 
-/// Under what a connection is counted: an IPv6 peer has a whole /64 of addresses.
-fn counted_address(address: IpAddr) -> IpAddr {
+/// Under what connections and failures are counted: an IPv6 peer has a whole /64 of addresses.
+pub(crate) fn network_of(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(v6) if !v6.is_loopback() => {
             Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX)).into()
@@ -857,7 +857,7 @@ mod tests {
 
     #[test]
     fn an_ipv6_peer_is_counted_by_its_network() {
-        let count = |text: &str| counted_address(text.parse().expect("an address")).to_string();
+        let count = |text: &str| network_of(text.parse().expect("an address")).to_string();
         assert_eq!(count("2001:db8::1:2:3:4"), "2001:db8::");
         assert_eq!(count("::ffff:192.0.2.1"), "192.0.2.1");
         assert_eq!(count("::1"), "::1");

@@ -15,7 +15,7 @@ use axum::response::{IntoResponse, Response};
 
 use crate::app::App;
 use crate::error::ApiError;
-use crate::middleware::current_address;
+use crate::middleware::current_source;
 use crate::request;
 
 /// The most objects in an answer to a question that names none.
@@ -96,7 +96,7 @@ async fn authenticate(app: &App, headers: &HeaderMap) -> Result<ApiToken, ApiErr
         }
     }
 
-    let counter = app.secrets.throttle("api token", &current_address().unwrap_or_default());
+    let counter = app.secrets.throttle("api token", &current_source());
     let mut event = app.event(EventKind::ClientRefused, "anonymous");
     event.detail.insert("door".to_owned(), "api".into());
     let counted = app

@@ -256,3 +256,18 @@ async fn bf5_headers_that_claim_an_address_change_no_limit() {
         victim.sign_in("alice", PASSWORD).await.assert_page(200, "Signed in as alice");
     }
 }
+
+#[both_engines]
+async fn bf5_all_addresses_of_an_ipv6_network_are_one_source() {
+    let server = TestServer::start().await;
+    server.user("alice").create().await;
+    let stuffing = server.browser().at("2001:db8::1");
+    guess(&stuffing, "somebody").await.assert_page(401, "do not match");
+    let source = server.app().secrets.throttle("source", "2001:db8::");
+    let now = server.clock().now();
+    server.write(move |tx| (0..99).try_for_each(|_| tx.count_try(&source, now))).await;
+    let neighbour = server.browser().at("2001:db8::ffff:2");
+    neighbour.sign_in("alice", PASSWORD).await.assert_page(429, SLOW_DOWN);
+    let elsewhere = server.browser().at("2001:db8:0:1::1");
+    elsewhere.sign_in("alice", PASSWORD).await.assert_page(200, "Signed in as alice");
+}
