@@ -34,7 +34,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::{Args, Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
 
 use crate::config::{Config, Flags};
 use crate::installation::{Installation, Missing};
@@ -109,6 +110,12 @@ enum Command {
     Config(config_command::Command),
     /// Names the risks of this installation, and what to do about each; fails when there is one
     Doctor(doctor::Options),
+    /// Prints the help of a command, as its --help does
+    #[command(hide = true)]
+    Help {
+        /// Such as `client add`
+        command: Vec<String>,
+    },
     /// Prints the help of every command, in Markdown
     #[command(hide = true)]
     HelpAll,
@@ -125,6 +132,20 @@ fn main() -> ExitCode {
     }
 }
 
+/// Prints the help of the command that `words` name. Not clap's own `help`, which every list of commands would name.
+fn help(words: &[String]) -> Result<()> {
+    let mut root = Cli::command();
+    root.build();
+    let mut shown = &mut root;
+    for word in words {
+        shown = shown.find_subcommand_mut(word).unwrap_or_else(|| {
+            let why = format!("there is no command `{}`; `authmachine --help` lists them", words.join(" "));
+            Cli::command().error(ErrorKind::InvalidSubcommand, why).exit()
+        });
+    }
+    Ok(shown.print_help()?)
+}
+
 fn run(command: Command, place: &Place) -> Result<ExitCode> {
     match command {
         Command::Serve(options) => serve::run(options, place)?,
@@ -139,6 +160,7 @@ fn run(command: Command, place: &Place) -> Result<ExitCode> {
         Command::Keys(command) => keys::run(command, place)?,
         Command::Config(command) => config_command::run(command, place)?,
         Command::Doctor(options) => return doctor::run(&options, place),
+        Command::Help { command } => help(&command)?,
         Command::HelpAll => help_all::run()?,
     }
     Ok(ExitCode::SUCCESS)

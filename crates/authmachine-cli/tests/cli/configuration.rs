@@ -115,3 +115,15 @@ fn generated_pages_need_no_configuration_and_are_as_committed() {
         assert!(printed == committed, "docs/{file} is out of date: run `cargo xtask gen`");
     }
 }
+
+#[test]
+fn help_is_a_command_too() {
+    let place = Place::new();
+    for command in [&[][..], &["serve"], &["client", "add"]] {
+        let asked = place.ok(&[&["help"], command].concat());
+        assert_eq!(asked, place.ok(&[command, &["--help"]].concat()), "{command:?}");
+    }
+    let unknown = place.run(&["help", "srve"], "");
+    assert!(unknown.code == Some(2) && unknown.stderr.contains("no command `srve`"), "{unknown:?}");
+    assert!(!place.data().exists());
+}
