@@ -35,14 +35,21 @@ struct Options {
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..))]
     rounds: u8,
     /// How long, in seconds
-    #[arg(long, default_value_t = 1.5)]
-    seconds: f64,
+    #[arg(long, default_value = "1.5", value_parser = seconds)]
+    seconds: Duration,
     /// Connections, each with one request on its way
     #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u8).range(1..=200))]
     connections: u8,
     /// The server's log level; at `info` it writes a line for each request
     #[arg(long, default_value = "warn")]
     log_level: String,
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    seconds
+        .filter(|seconds| !seconds.is_zero())
+        .ok_or_else(|| "not a number of seconds such as 1.5".to_owned())
 }
 
 /// Starts that are measured, of each kind.
@@ -90,7 +97,6 @@ fn main() -> Result<()> {
         scenarios::prepare(&mut connection, connections).await
     })?;
 
-    let time = Duration::from_secs_f64(options.seconds);
     let mut rounds: Vec<Vec<Round>> = scenarios.iter().map(|_| Vec::new()).collect();
     let mut calibrations = Vec::new();
     for round in 1..=options.rounds {
@@ -99,7 +105,7 @@ fn main() -> Result<()> {
             let before = server.cpu_time()?;
             let lanes = std::mem::take(&mut scenario.lanes);
             let (run, lanes) = runtime
-                .block_on(load::run(installation.address, lanes, time))
+                .block_on(load::run(installation.address, lanes, options.seconds))
                 .with_context(|| format!("{} failed", scenario.name))?;
             scenario.lanes = lanes;
             if run.requests() == 0 {
@@ -147,4 +153,17 @@ fn pin_self(taskset: &Path) -> Result<()> {
         bail!("taskset cannot pin this process");
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_a_number_of_seconds() {
+        assert_eq!(seconds("1.5"), Ok(Duration::from_millis(1_500)));
+        for bad in ["0", "-1", "NaN", "inf", "1e99", "1s", ""] {
+            assert!(seconds(bad).is_err(), "{bad}");
+        }
+    }
 }
