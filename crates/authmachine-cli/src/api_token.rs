@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::installation::{Installation, Missing};
 use crate::when::{self, End};
-use crate::{Place, named, output};
+use crate::{Place, named, object, output};
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
@@ -73,6 +73,9 @@ fn create(place: &Place, name: &str, objects: ObjectScope, expires: End, json: b
     let expires_at = expires.from(installation.now());
     if expires_at.is_some_and(|end| end <= installation.now()) {
         bail!("--expires is in the past");
+    }
+    if let ObjectScope::Attached(codes) = &objects {
+        object::note_unknown(&installation, codes)?;
     }
     let (token, handle) = insert(&installation, name, objects, expires_at)?;
     if json {

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use crate::installation::{Installation, Missing};
-use crate::{Place, named, output, secret, when};
+use crate::{Place, named, object, output, secret, when};
 
 /// The fewest characters of a chosen secret that `doctor` has nothing to say about.
 const ENOUGH: usize = 32;
@@ -380,13 +380,8 @@ fn apply(installation: &Installation, client: &mut Client, facts: Facts) -> Resu
     }
     for code in &facts.objects {
         check_object_code(code).with_context(|| format!("the object code {code:?} cannot be used"))?;
-        let wanted = code.clone();
-        if installation.read(move |reads| reads.find_object(&wanted))?.is_none() {
-            output::note(format_args!(
-                "There is no object {code} yet; `authmachine object add {code}` makes it"
-            ));
-        }
     }
+    object::note_unknown(installation, &facts.objects)?;
     replace(&mut client.objects, facts.objects);
     if client.first_party && !client.objects.is_empty() {
         output::note("A first-party client sees every object, whatever --objects says");

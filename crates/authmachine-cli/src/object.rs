@@ -7,9 +7,9 @@ use authmachine_provider::ids::{Kind, ObjectId};
 use authmachine_provider::permission_records::Object;
 use clap::Subcommand;
 
-use crate::Place;
 use crate::installation::{Installation, Missing};
 use crate::named::{self, New, PAGE};
+use crate::{Place, output};
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
@@ -42,6 +42,19 @@ pub(crate) fn run(command: Command, place: &Place) -> Result<()> {
             named::list(all.iter().map(|object| (&*object.code, &*object.name)), json)
         }
     }
+}
+
+/// Says which of `codes` belong to no object yet: one may be a slip of the pen.
+pub(crate) fn note_unknown(installation: &Installation, codes: &[String]) -> Result<()> {
+    for code in codes {
+        let wanted = code.clone();
+        if installation.read(move |reads| reads.find_object(&wanted))?.is_none() {
+            output::note(format_args!(
+                "There is no object {code} yet; `authmachine object add {code}` makes it"
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// Stores a new object.

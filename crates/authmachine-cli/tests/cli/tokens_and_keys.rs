@@ -69,6 +69,15 @@ fn an_api_token_without_sense_is_refused() {
 }
 
 #[test]
+fn an_api_token_s_object_that_is_not_there_is_named() {
+    let place = Place::furnished();
+    let made = place.run(&["api-token", "create", "reports", "--objects", "object1", "objct2"], "");
+    assert_eq!(made.code, Some(0), "{made:?}");
+    assert!(made.stderr.contains("There is no object objct2 yet"), "{made:?}");
+    assert!(!made.stderr.contains("object object1"), "{made:?}");
+}
+
+#[test]
 fn a_rotated_key_signs_and_the_old_one_stays_published() {
     let place = Place::new();
     place.ok(&["object", "add", "object1"]);
