@@ -6,6 +6,8 @@
 mod answer;
 mod code;
 
+use std::collections::BTreeMap;
+
 pub use answer::{ApiAnswer, PermissionMap};
 pub use code::{
     CodeError, MAX_OBJECT_CODE, MAX_TYPE_CODE, check_group_code, check_object_code, check_type_code,
@@ -20,13 +22,14 @@ pub fn evaluate<'a>(
     held: &[(String, String)],
     visible: impl Fn(&str) -> bool,
 ) -> PermissionMap {
+    let mut types_on: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for (object, permission) in held {
+        types_on.entry(object).or_default().push(permission);
+    }
     let mut map = PermissionMap::default();
     for code in requested {
-        let types = held
-            .iter()
-            .filter(|(object, _)| object == code && visible(code))
-            .map(|(_, permission)| permission.as_str());
-        map.insert(code, types);
+        let types = types_on.get(code).filter(|_| visible(code));
+        map.insert(code, types.into_iter().flatten().copied());
     }
     map
 }
