@@ -138,17 +138,11 @@ impl App {
 }
 
 async fn make_missing_keys(store: &Store, secrets: &Secrets, now: Timestamp) -> Result<(), StartError> {
-    let there = store.read(|reads| reads.list_signing_keys()).await?;
-    let is_missing = |algorithm: &_| !there.iter().any(|key| key.is_active() && key.algorithm == *algorithm);
     // An installation that has keys keeps its choice: only a new one gets the initial set.
-    if !there.is_empty() {
+    if !store.read(|reads| reads.list_signing_keys()).await?.is_empty() {
         return Ok(());
     }
-    let new: Vec<_> = keys::INITIAL
-        .into_iter()
-        .filter(is_missing)
-        .map(|algorithm| keys::generate(algorithm, secrets, now))
-        .collect();
+    let new = keys::INITIAL.map(|algorithm| keys::generate(algorithm, secrets, now));
     store
         .write(Instant::now() + WRITE_DEADLINE, move |tx| {
             if tx.list_signing_keys()?.is_empty() {

@@ -66,14 +66,13 @@ impl OAuthError {
         }
     }
 
-    /// Credentials that failed. 401, with a challenge, where Basic was used (RFC 6749 §5.2).
-    pub fn client(error: ClientAuthError, used_basic: bool) -> Self {
-        let challenge = used_basic.then_some(r#"Basic realm="authmachine""#);
+    /// Credentials that failed: 401 with a challenge, as HTTP wants it whatever was used (RFC 6749 §5.2, RFC 9110 §15.5.2).
+    pub fn client(error: ClientAuthError) -> Self {
         match error {
             ClientAuthError::Conflicting => Self::invalid_request(sentence(&error)),
             ClientAuthError::Missing | ClientAuthError::Malformed | ClientAuthError::Failed => Self {
                 status: StatusCode::UNAUTHORIZED,
-                challenge: challenge.or(Some(r#"Basic realm="authmachine""#)),
+                challenge: Some(r#"Basic realm="authmachine""#),
                 ..Self::new(ErrorCode::InvalidClient, sentence(&error))
             },
         }

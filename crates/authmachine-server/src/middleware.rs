@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 
 use authmachine_pages::ErrorKind;
 use axum::extract::{ConnectInfo, MatchedPath, Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use tracing::Instrument as _;
 
 use crate::app::App;
@@ -82,7 +82,9 @@ async fn answer(app: &App, request: Request, next: Next, headers: &HeaderMap) ->
     let refuse = |kind| PageError::new(kind).render(app, headers);
     let target_bytes = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
     if target_bytes > MAX_URI_BYTES {
-        return refuse(ErrorKind::PayloadTooLarge).with_status(axum::http::StatusCode::URI_TOO_LONG);
+        let mut refused = refuse(ErrorKind::PayloadTooLarge);
+        *refused.status_mut() = StatusCode::URI_TOO_LONG;
+        return refused;
     }
     if !is_plain_path(request.uri().path()) {
         return refuse(ErrorKind::NotFound);
@@ -98,17 +100,6 @@ async fn answer(app: &App, request: Request, next: Next, headers: &HeaderMap) ->
             tracing::warn!("A handler took longer than {} s", HANDLER_DEADLINE.as_secs());
             refuse(ErrorKind::Unavailable)
         }
-    }
-}
-
-trait WithStatus {
-    fn with_status(self, status: axum::http::StatusCode) -> Self;
-}
-
-impl WithStatus for Response {
-    fn with_status(mut self, status: axum::http::StatusCode) -> Self {
-        *self.status_mut() = status;
-        self
     }
 }
 
@@ -195,7 +186,7 @@ fn client_address(app: &App, request: &Request) -> Option<IpAddr> {
 
 /// Makes a handler's own page error an answer.
 pub fn page_result(app: &App, headers: &HeaderMap, result: Result<Response, PageError>) -> Response {
-    result.unwrap_or_else(|error| error.render(app, headers)).into_response()
+    result.unwrap_or_else(|error| error.render(app, headers))
 }
 
 #[cfg(test)]

@@ -165,9 +165,8 @@ pub async fn authenticate_client(
     form: &Params,
 ) -> Result<Client, OAuthError> {
     let authorization = authorization(headers)?;
-    let used_basic = authorization.is_some();
     let credentials = Credentials::read(authorization, form.get("client_id"), form.get("client_secret"))
-        .map_err(|error| OAuthError::client(error, used_basic))?;
+        .map_err(OAuthError::client)?;
 
     let now = app.now();
     let source = current_source();
@@ -214,7 +213,7 @@ pub async fn authenticate_client(
         })
         .await?;
     verdict.map_err(OAuthError::throttled)?;
-    Err(OAuthError::client(error, used_basic))
+    Err(OAuthError::client(error))
 }
 
 #[cfg(test)]

@@ -28,7 +28,7 @@ async fn answer(app: &App, headers: &HeaderMap, body: Body) -> Result<Response, 
     let client = request::authenticate_client(app, headers, &form).await?;
     if client.is_public() {
         // RFC 7662 §2.1: whoever asks proves who they are.
-        return Err(OAuthError::client(ClientAuthError::Failed, false));
+        return Err(OAuthError::client(ClientAuthError::Failed));
     }
     let token = form.get("token").ok_or_else(|| OAuthError::invalid_request("token is missing."))?;
     // The kind stands in the token itself, so that token_type_hint tells nothing new.
