@@ -3,6 +3,7 @@
 use authmachine_protocol::{Timestamp, return_to};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use url::Url;
 
 use crate::flow::Attempt;
 
@@ -68,7 +69,11 @@ const MAX_RETURN_TO_BYTES: usize = 1_000;
 
 /// Where a sign-in returns to: `wanted` if it is a path of our own, and none of the sign-in routes themselves.
 pub(crate) fn return_path(wanted: Option<&str>, own_routes: &[&str]) -> String {
-    let path = |wanted: &str| wanted.split(['?', '#']).next().unwrap_or_default().to_owned();
+    // As the browser will ask for it: without `/./` and `/../`.
+    let path = |wanted: &str| {
+        let url = Url::parse("http://own.invalid").and_then(|own| own.join(wanted));
+        url.map(|url| url.path().to_owned()).unwrap_or_default()
+    };
     wanted
         .filter(|wanted| return_to::is_own_path(wanted) && wanted.len() <= MAX_RETURN_TO_BYTES)
         .filter(|wanted| !own_routes.contains(&path(wanted).as_str()))
@@ -133,6 +138,9 @@ mod tests {
             "/login",
             "/login?return_to=/login",
             "/logout#x",
+            "/./login",
+            "/a/../logout",
+            "/%2e/logout?x",
         ] {
             assert_eq!(return_path(Some(bad), &own), "/", "{bad:?}");
         }
