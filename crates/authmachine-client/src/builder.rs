@@ -199,8 +199,16 @@ impl LoginBuilder {
             need("AUTHMACHINE_URL", "the provider's issuer, such as https://login.example")?,
             need("AUTHMACHINE_CLIENT_ID", "the client id that the provider gave this application")?,
         );
-        let default_url = || format!("http://localhost:{}", get("PORT").as_deref().unwrap_or("5000"));
-        builder.public_url = Some(get("PUBLIC_URL").unwrap_or_else(default_url));
+        builder.public_url = Some(match (get("PUBLIC_URL"), get("PORT")) {
+            (Some(url), _) => url,
+            (None, None) => "http://localhost:5000".to_owned(),
+            (None, Some(port)) if port.parse::<u16>().is_ok_and(|port| port != 0) => {
+                format!("http://localhost:{port}")
+            }
+            (None, Some(port)) => {
+                return Err(Error::Config(format!("PORT is {port:?}: it must be a number from 1 to 65535")));
+            }
+        });
         builder.client_secret = get("AUTHMACHINE_CLIENT_SECRET").map(Secret::new);
         builder.api_token = get("AUTHMACHINE_API_TOKEN").map(Secret::new);
         if let Some(scope) = get("AUTHMACHINE_SCOPE") {
@@ -577,6 +585,12 @@ mod tests {
         assert_eq!(login.settings().request.scope, "openid email profile");
         assert_eq!(login.settings().request.objects, ["object1", "object2"]);
         assert_eq!(login.settings().request.redirect_uri, "http://localhost:5055/oidc-callback");
+        let wrong = read(&[
+            ("AUTHMACHINE_URL", "http://localhost:8000"),
+            ("AUTHMACHINE_CLIENT_ID", "test"),
+            ("PORT", "http"),
+        ]);
+        assert!(wrong.expect_err("no port").to_string().starts_with("PORT is \"http\""));
         let missing = read(&[("AUTHMACHINE_URL", "http://localhost:8000")]).expect_err("no client id");
         assert!(missing.to_string().starts_with("AUTHMACHINE_CLIENT_ID is missing"), "{missing}");
     }
