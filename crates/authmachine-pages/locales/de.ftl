@@ -110,9 +110,9 @@ password-save = Passwort ändern
 password-back = Zurück, ohne etwas zu ändern
 password-error-current = Das bisherige Passwort stimmt nicht. Nichts wurde geändert.
 password-error-short = Das neue Passwort ist zu kurz. Es braucht mindestens { $min } Zeichen.
-password-error-long = Das neue Passwort ist zu lang. Es darf höchstens { $max } Zeichen haben.
+password-error-long = Das neue Passwort ist zu lang. Es darf höchstens { $max } Bytes haben: ein einfacher Buchstabe hat eines, andere bis zu vier.
 password-error-own-words = Das neue Passwort enthält Ihren Namen oder unseren. Wählen Sie eines, das niemand daraus errät.
-password-error-common = Das neue Passwort steht auf den Listen, die Angreifer zuerst versuchen. Wählen Sie eines, das nur Ihres ist.
+password-error-simple = Das neue Passwort ist eine Wiederholung oder eine einfache Reihe von Zeichen. Wählen Sie eines, das schwerer zu erraten ist.
 password-error-expired = Diese Seite war zu lange offen oder kam von anderswo. Bitte versuchen Sie es noch einmal.
 
 ## Fehler
@@ -138,9 +138,6 @@ error-method-not-allowed-advice = Gehen Sie zurück und versuchen Sie es noch ei
 error-forbidden-title = Das können wir nicht zulassen
 error-forbidden-cause = Ihnen fehlt das Recht dazu, oder die Seite, von der Sie kommen, war zu alt.
 error-forbidden-advice = Gehen Sie zurück, laden Sie die Seite neu und versuchen Sie es noch einmal.
-error-too-many-requests-title = Das war zu viel auf einmal
-error-too-many-requests-cause = In kurzer Zeit kamen zu viele Anfragen von Ihnen oder aus Ihrem Netz.
-error-too-many-requests-advice = Warten Sie eine Minute und versuchen Sie es dann noch einmal.
 error-payload-too-large-title = Das war zu groß
 error-payload-too-large-cause = Es wurde mehr gesandt, als diese Seite annimmt.
 error-payload-too-large-advice = Gehen Sie zurück, senden Sie weniger und versuchen Sie es noch einmal.

@@ -110,9 +110,9 @@ password-save = Change password
 password-back = Back, and change nothing
 password-error-current = The current password is not right. Nothing was changed.
 password-error-short = The new password is too short. It needs at least { $min } characters.
-password-error-long = The new password is too long. It may have at most { $max } characters.
+password-error-long = The new password is too long. It may have at most { $max } bytes: a plain letter has one, others up to four.
 password-error-own-words = The new password contains your name or ours. Choose one that nobody can guess from them.
-password-error-common = The new password is on the lists that attackers try first. Choose one that is only yours.
+password-error-simple = The new password is a repetition or a simple row of characters. Choose one that is harder to guess.
 password-error-expired = You took longer than this page lasts, or it came from somewhere else. Please try once more.
 
 ## Errors
@@ -138,9 +138,6 @@ error-method-not-allowed-advice = Go back and try again, or begin at the start p
 error-forbidden-title = We cannot let you do that
 error-forbidden-cause = You lack the right to it, or the page you came from was too old.
 error-forbidden-advice = Go back, load the page anew and try again.
-error-too-many-requests-title = That was too much at once
-error-too-many-requests-cause = Too many requests came from you or your network in a short time.
-error-too-many-requests-advice = Wait a minute, then try again.
 error-payload-too-large-title = That was too big
 error-payload-too-large-cause = More was sent than this page takes.
 error-payload-too-large-advice = Go back, send less, and try again.

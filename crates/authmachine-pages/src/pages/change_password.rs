@@ -26,13 +26,13 @@ pub enum PasswordError {
     },
     /// The new one is too long; it is never cut.
     TooLong {
-        /// Characters it may have.
+        /// Bytes it may have.
         max: usize,
     },
     /// The new one has the person's name or the service's in it.
     OwnWords,
-    /// The new one is on the list of common or breached ones.
-    Common,
+    /// The new one is a repetition, or a simple row of characters.
+    TooSimple,
     /// Too many tries.
     Throttled {
         /// When the next one counts.
@@ -52,8 +52,8 @@ impl ChangePassword {
     }
 
     fn is_new_refused(&self) -> bool {
-        use PasswordError::{Common, OwnWords, TooLong, TooShort};
-        matches!(self.error, Some(TooShort { .. } | TooLong { .. } | OwnWords | Common))
+        use PasswordError::{OwnWords, TooLong, TooShort, TooSimple};
+        matches!(self.error, Some(TooShort { .. } | TooLong { .. } | OwnWords | TooSimple))
     }
 }
 
@@ -64,7 +64,7 @@ impl PasswordError {
             Self::TooShort { min } => t.rich("password-error-short", &[("min", &min.to_string())]),
             Self::TooLong { max } => t.rich("password-error-long", &[("max", &max.to_string())]),
             Self::OwnWords => t.rich("password-error-own-words", &[]),
-            Self::Common => t.rich("password-error-common", &[]),
+            Self::TooSimple => t.rich("password-error-simple", &[]),
             Self::Throttled { retry_after_s } => {
                 t.rich("error-throttled", &[("wait", &t.wait(retry_after_s))])
             }

@@ -25,8 +25,6 @@ pub enum ErrorKind {
     MethodNotAllowed,
     /// Not this person, not from there, or without the right `csrf`.
     Forbidden,
-    /// Too fast.
-    TooManyRequests,
     /// Too big.
     PayloadTooLarge,
     /// The database or another part is away for the moment.
@@ -39,7 +37,7 @@ page!(ErrorPage, "error.html");
 
 impl ErrorKind {
     /// Every kind, for tests and previews.
-    pub const ALL: [ErrorKind; 11] = [
+    pub const ALL: [ErrorKind; 10] = [
         Self::BadRequest,
         Self::UnknownClient,
         Self::BadRedirectUri,
@@ -47,7 +45,6 @@ impl ErrorKind {
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::Forbidden,
-        Self::TooManyRequests,
         Self::PayloadTooLarge,
         Self::Unavailable,
         Self::Internal,
@@ -62,7 +59,6 @@ impl ErrorKind {
             Self::NotFound => "not-found",
             Self::MethodNotAllowed => "method-not-allowed",
             Self::Forbidden => "forbidden",
-            Self::TooManyRequests => "too-many-requests",
             Self::PayloadTooLarge => "payload-too-large",
             Self::Unavailable => "unavailable",
             Self::Internal => "internal",

@@ -27,7 +27,7 @@ pub struct SessionLine {
     pub signed_in_at_ms: i64,
     /// Unix milliseconds.
     pub last_seen_at_ms: i64,
-    /// Where it was last seen from.
+    /// Where the person signed in from.
     pub address: String,
     /// As the browser sent it; shown in words, or as it is if it says nothing we know.
     pub user_agent: String,

@@ -156,7 +156,7 @@ fn xs4_lg4_error_pages_show_the_request_id_and_nothing_of_the_request() {
     let with = collect(str::to_owned);
     let hostile = collect(|_| "from the request".into());
     let errors: Vec<_> = with.iter().filter(|(name, _)| name.starts_with("error-")).collect();
-    assert_eq!(errors.len(), 22);
+    assert_eq!(errors.len(), 20);
     for (name, html) in errors {
         assert!(html.contains("01jdc5y2q8w7"), "{name}");
         assert_eq!(html, &hostile[name]);

@@ -64,7 +64,7 @@ async fn change(app: &App, headers: &HeaderMap, body: Body) -> Result<Response, 
             Refusal::TooShort => PasswordError::TooShort { min },
             Refusal::TooLong => PasswordError::TooLong { max: password::MAX_BYTES },
             Refusal::OwnWords => PasswordError::OwnWords,
-            Refusal::TooSimple => PasswordError::Common,
+            Refusal::TooSimple => PasswordError::TooSimple,
         });
     }
 
