@@ -66,6 +66,11 @@ select-title = Konto wählen
 select-lead = und weiter zu { $client }
 select-continue = Weiter als { $username }
 
+## Zurück zur Anwendung
+form-post-title = Es geht zurück
+form-post-lead = Sie sind auf dem Weg zu { $host }. Wenn nichts geschieht, geht es mit der Schaltfläche weiter.
+form-post-go = Weiter
+
 ## Abmeldung
 logout-title = Abmelden?
 logout-lead = Das beendet Ihre Sitzung hier und damit den Zugang zu Anwendungen, die sich auf sie verlassen.

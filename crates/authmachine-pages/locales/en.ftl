@@ -66,6 +66,11 @@ select-title = Choose an account
 select-lead = to go on to { $client }
 select-continue = Go on as { $username }
 
+## Back to the application
+form-post-title = Going back
+form-post-lead = You are on your way to { $host }. If nothing happens, go on by the button.
+form-post-go = Continue
+
 ## Logout
 logout-title = Sign out?
 logout-lead = This ends your session here, and with it your way into apps that rely on it.

@@ -20,27 +20,27 @@ pub struct Assets {
     pub stylesheet: Asset,
     /// Shows and hides passwords; pages work without it.
     pub script: Asset,
+    /// Posts the form of a [`FormPost`](crate::FormPost) page; it works without.
+    pub form_post: Asset,
     /// The sign beside the product's name, and the favicon.
     pub mark: Asset,
 }
 
 impl Assets {
     /// Every file, for a server to route.
-    pub fn all(&self) -> [&Asset; 3] {
-        [&self.stylesheet, &self.script, &self.mark]
+    pub fn all(&self) -> [&Asset; 4] {
+        [&self.stylesheet, &self.script, &self.form_post, &self.mark]
     }
 }
+
+const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
 
 /// The static files in the colour of `brand`.
 pub fn assets(brand: &Brand) -> Assets {
     Assets {
         stylesheet: asset("style", "css", "text/css; charset=utf-8", stylesheet(brand)),
-        script: asset(
-            "page",
-            "js",
-            "text/javascript; charset=utf-8",
-            include_str!("../assets/page.js").into(),
-        ),
+        script: asset("page", "js", JAVASCRIPT, include_str!("../assets/page.js").into()),
+        form_post: asset("form_post", "js", JAVASCRIPT, include_str!("../assets/form_post.js").into()),
         mark: asset("mark", "svg", "image/svg+xml", mark(brand)),
     }
 }

@@ -59,6 +59,14 @@ impl Chrome {
             && !path.contains(|c: char| c.is_control() || c == '\\');
         if own { path } else { "/" }
     }
+
+    /// `uri` if it is a web address, else the root: a client's redirect URI, checked before, and still never a script.
+    pub(crate) fn client<'a>(&self, uri: &'a str) -> &'a str {
+        let is_web = ["https://", "http://"]
+            .iter()
+            .any(|scheme| uri.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme)));
+        if is_web && uri.bytes().all(|b| b.is_ascii_graphic() && b != b'\\') { uri } else { "/" }
+    }
 }
 
 #[cfg(test)]
@@ -87,5 +95,28 @@ mod tests {
             assert_eq!(chrome.own(foreign), "/", "{foreign}");
         }
         assert_eq!(chrome.link("/login"), "/auth/login");
+    }
+
+    #[test]
+    fn xs3_a_form_leaves_the_site_for_a_web_address_only() {
+        let chrome =
+            Chrome { site: Arc::new(Site::new(Brand::default(), "")), lang: Lang::En, request_id: None };
+        for web in ["https://app.example/cb?x=%7e&y", "http://localhost:5000/cb", "HTTPS://app.example/"] {
+            assert_eq!(chrome.client(web), web);
+        }
+        for other in [
+            "",
+            "/cb",
+            "javascript:alert(1)",
+            "JaVaScRiPt:https://",
+            "data:text/html,x",
+            "https:app.example",
+            " https://app.example",
+            "https://app.example\\@evil.example",
+            "https://app.example/\n",
+            "https://äpp.example/",
+        ] {
+            assert_eq!(chrome.client(other), "/", "{other}");
+        }
     }
 }

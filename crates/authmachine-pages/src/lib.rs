@@ -26,6 +26,7 @@ pub use lang::Lang;
 pub use pages::change_password::{ChangePassword, PasswordError};
 pub use pages::consent::Consent;
 pub use pages::error::{ErrorKind, ErrorPage};
+pub use pages::form_post::FormPost;
 pub use pages::login::{Login, LoginError};
 pub use pages::logout::{LoggedOut, LogoutConfirm};
 pub use pages::root::{Notice, Root, RootSignedOut, SessionLine};

@@ -29,6 +29,7 @@ macro_rules! page {
 pub(crate) mod change_password;
 pub(crate) mod consent;
 pub(crate) mod error;
+pub(crate) mod form_post;
 pub(crate) mod login;
 pub(crate) mod logout;
 pub(crate) mod root;

@@ -56,6 +56,23 @@ pub(crate) fn all(text: impl Fn(&str) -> String) -> Vec<Sample> {
         );
     }
 
+    for (name, params) in [
+        (
+            "form-post-code",
+            &[("code", "5f0c"), ("state", "a \"state\" & more"), ("iss", "https://id.example")][..],
+        ),
+        ("form-post-error", &[("error", "access_denied"), ("error_description", "The user refused.")][..]),
+    ] {
+        add!(
+            name,
+            FormPost {
+                action: text("https://photos.example/callback?x=1&y"),
+                params: params.iter().map(|(name, value)| (name.to_string(), text(value))).collect(),
+                client_host: text("https://photos.example"),
+            }
+        );
+    }
+
     add!(
         "select-account",
         SelectAccount {
