@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result, bail};
 use authmachine_jose::Algorithm;
 use authmachine_permissions::check_object_code;
 use authmachine_protocol::redirect_uri::{self, ClientKind};
-use authmachine_protocol::{ClientAuthMethod, GrantType, Scopes};
+use authmachine_protocol::{ClientAuthMethod, GrantType, ResponseType, Scopes};
 use authmachine_provider::client::{Client, PkceRule};
 use authmachine_provider::event::{Event, EventKind};
 use authmachine_provider::ids::{ClientId, Kind};
@@ -14,6 +14,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
+use crate::config::Config;
 use crate::installation::{Installation, Missing};
 use crate::{Place, named, object, output, secret, when};
 
@@ -115,6 +116,9 @@ pub(crate) struct Facts {
     /// A grant type; a new client has these beside authorization_code and refresh_token
     #[arg(long, value_name = "G", num_args = 1.., value_parser = grant_type)]
     grant_type: Vec<GrantType>,
+    /// A response type, such as code or "code id_token"; by default code alone. Those with tokens need oidc.implicit
+    #[arg(long, value_name = "T", num_args = 1.., value_parser = response_type)]
+    response_type: Vec<ResponseType>,
     /// A scope; a new client has these beside openid, profile and email
     #[arg(long, value_name = "S", num_args = 1.., value_parser = Scopes::parse)]
     scope: Vec<Scopes>,
@@ -132,6 +136,13 @@ pub(crate) struct Facts {
 fn grant_type(word: &str) -> Result<GrantType, String> {
     GrantType::from_word(word).ok_or_else(|| {
         format!("not one of {}", GrantType::ALL.iter().map(|g| g.as_str()).collect::<Vec<_>>().join(", "))
+    })
+}
+
+fn response_type(text: &str) -> Result<ResponseType, String> {
+    ResponseType::parse(text).ok_or_else(|| {
+        let all = ResponseType::ALL.iter().map(|t| t.as_str()).collect::<Vec<_>>();
+        format!("not one of {}", all.join(", "))
     })
 }
 
@@ -161,7 +172,7 @@ pub(crate) fn run(command: Command, place: &Place) -> Result<()> {
 fn add(place: &Place, new: Add) -> Result<()> {
     let Add { id: client_id, secret, secret_stdin, first_party, public, native, facts, json } = new;
     check_id(&client_id)?;
-    let (_, installation) = place.open(Missing::Make)?;
+    let (config, installation) = place.open(Missing::Make)?;
     let mut client = Client {
         id: ClientId(installation.id(Kind::Row)),
         name: client_id.clone(),
@@ -172,6 +183,7 @@ fn add(place: &Place, new: Add) -> Result<()> {
         first_party,
         pkce: None,
         grant_types: if facts.redirect_uri.is_empty() { Vec::new() } else { GRANT_TYPES.to_vec() },
+        response_types: if facts.redirect_uri.is_empty() { Vec::new() } else { vec![ResponseType::Code] },
         scopes: SCOPES.into_iter().collect(),
         id_token_alg: Algorithm::RS256,
         redirect_uris: Vec::new(),
@@ -186,6 +198,7 @@ fn add(place: &Place, new: Add) -> Result<()> {
         ..facts
     };
     apply(&installation, &mut client, wider)?;
+    note_switch(&config, &client);
 
     if secret.is_some() {
         output::note(
@@ -240,7 +253,7 @@ pub(crate) fn insert(installation: &Installation, client: &Client, secret: Optio
 }
 
 fn set(place: &Place, id: &str, facts: Facts, json: bool) -> Result<()> {
-    let (_, installation) = place.open(Missing::Refuse)?;
+    let (config, installation) = place.open(Missing::Refuse)?;
     let before = installation.client(id)?;
     let mut client = before.clone();
     if facts.auth_method.is_some() && client.is_public() {
@@ -251,13 +264,20 @@ fn set(place: &Place, id: &str, facts: Facts, json: bool) -> Result<()> {
     let changed: Vec<Value> =
         ["client_name", "redirect_uris", "post_logout_redirect_uris", "objects", "grant_types"]
             .into_iter()
-            .chain(["scope", "id_token_signed_response_alg", "pkce", "token_endpoint_auth_method"])
+            .chain([
+                "response_types",
+                "scope",
+                "id_token_signed_response_alg",
+                "pkce",
+                "token_endpoint_auth_method",
+            ])
             .filter(|field| was[field] != is[field])
             .map(Value::from)
             .collect();
     if changed.is_empty() {
         bail!("nothing of {id} would change; `authmachine client set --help` shows what can");
     }
+    note_switch(&config, &client);
     update(&installation, before, client, [("changed", changed.into())])?;
     if json {
         output::json(&is)?
@@ -387,6 +407,7 @@ fn apply(installation: &Installation, client: &mut Client, facts: Facts) -> Resu
         output::note("A first-party client sees every object, whatever --objects says");
     }
     replace(&mut client.grant_types, facts.grant_type);
+    replace(&mut client.response_types, facts.response_type);
     if !facts.scope.is_empty() {
         client.scopes = facts.scope.iter().flat_map(Scopes::iter).collect();
     }
@@ -396,7 +417,8 @@ fn apply(installation: &Installation, client: &mut Client, facts: Facts) -> Resu
         check_algorithm(installation, algorithm)?;
         client.id_token_alg = algorithm;
     }
-    let signs_people_in = client.may_use(GrantType::AuthorizationCode);
+    let signs_people_in = client.may_use(GrantType::AuthorizationCode)
+        || client.response_types.iter().any(|t| t.is_front_channel());
     if signs_people_in && client.redirect_uris.is_empty() || client.grant_types.is_empty() {
         bail!(
             "a client that signs people in needs --redirect-uri; one that does not needs --grant-type client_credentials"
@@ -412,6 +434,17 @@ fn apply(installation: &Installation, client: &mut Client, facts: Facts) -> Resu
         );
     }
     Ok(())
+}
+
+/// What is registered is one thing, what the installation lets happen another.
+fn note_switch(config: &Config, client: &Client) {
+    if !config.implicit
+        && let Some(response_type) = client.response_types.iter().find(|t| t.is_front_channel())
+    {
+        output::note(format_args!(
+            "The response type {response_type} is of no use until oidc.implicit is on in the configuration"
+        ));
+    }
 }
 
 fn replace<T: PartialEq>(there: &mut Vec<T>, given: Vec<T>) {
@@ -502,6 +535,7 @@ fn view(client: &Client) -> Value {
         "first_party": client.first_party,
         "pkce": client.pkce.map(PkceRule::as_str),
         "grant_types": client.grant_types,
+        "response_types": client.response_types,
         "scope": client.scopes,
         "id_token_signed_response_alg": client.id_token_alg,
         "redirect_uris": client.redirect_uris,

@@ -2,8 +2,8 @@
 
 use anyhow::Result;
 use authmachine_jose::Algorithm;
-use authmachine_protocol::GrantType;
 use authmachine_protocol::redirect_uri::ClientKind;
+use authmachine_protocol::{GrantType, ResponseType};
 use authmachine_provider::client::{Client, ObjectScope};
 use authmachine_provider::handle::Handle;
 use authmachine_provider::ids::{ClientId, Kind, UserId};
@@ -147,6 +147,7 @@ fn add_client(
         first_party,
         pkce: None,
         grant_types,
+        response_types: vec![ResponseType::Code],
         scopes: ["openid", "profile", "email", "address", "phone", "offline_access"].into_iter().collect(),
         id_token_alg: Algorithm::RS256,
         redirect_uris: addresses("/oidc-callback", client_port),

@@ -153,6 +153,20 @@ fn of_config(config: &Config) -> Vec<Finding> {
             "set server.metrics_listen to a loopback address, or let nothing but the collector reach it",
         ));
     }
+    if config.is_for_conformance {
+        findings.push(Finding::risk(
+            "profile",
+            "oidc.profile is conformance: what certification asks for and nobody else should is on",
+            "set oidc.profile to standard, unless this installation is there to be tested",
+        ));
+    }
+    if settings.implicit {
+        findings.push(Finding::risk(
+            "implicit",
+            "oidc.implicit is on: clients that registered it get tokens in addresses, where histories and scripts find them",
+            "set oidc.implicit to false, and let clients use response_type=code with PKCE",
+        ));
+    }
     if settings.pkce == PkceRule::Public {
         findings.push(Finding::risk(
             "pkce",
@@ -474,6 +488,7 @@ mod tests {
             first_party: false,
             pkce: None,
             grant_types: Vec::new(),
+            response_types: Vec::new(),
             scopes: Scopes::default(),
             id_token_alg: Algorithm::RS256,
             redirect_uris: vec!["https://shop.example/cb".to_owned()],

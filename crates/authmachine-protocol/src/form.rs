@@ -156,6 +156,11 @@ pub fn append_query<'a>(uri: &str, pairs: impl IntoIterator<Item = (&'a str, &'a
     format!("{uri}{joint}{query}")
 }
 
+/// Puts `pairs` into the fragment of `uri`, which has none.
+pub fn append_fragment<'a>(uri: &str, pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
+    format!("{uri}#{}", encode(pairs))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

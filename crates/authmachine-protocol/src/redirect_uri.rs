@@ -135,6 +135,14 @@ pub fn is_own_origin(own: &str, given: &str) -> bool {
     given == own || loopback_port(given).is_some_and(|theirs| loopback_port(own) == Some(theirs))
 }
 
+/// The origin of `uri` as a Content-Security-Policy can name it; `None` where it cannot, and so where no form is posted to: private
+/// schemes, IPv6 literals, and hosts with characters that mean something in a policy (CSP Level 3 §2.3.1).
+pub fn form_action(uri: &str) -> Option<String> {
+    let origin = origin(uri)?;
+    let (_, authority) = origin.split_once("://")?;
+    authority.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._:".contains(&b)).then_some(origin)
+}
+
 #[cfg(test)]
 mod tests {
     use super::ClientKind::{Native, Web};
@@ -184,6 +192,26 @@ mod tests {
             validate(&format!("https://a.example/{}", "a".repeat(2_000)), Web),
             Err(UriError::TooLong)
         );
+    }
+
+    #[test]
+    fn xs3_a_form_goes_where_a_policy_can_name_the_origin() {
+        for (uri, expected) in [
+            ("https://app.example/cb?x=1", Some("https://app.example")),
+            ("HTTPS://APP.example:443/cb", Some("https://app.example")),
+            ("https://app.example:8443", Some("https://app.example:8443")),
+            ("http://127.0.0.1:5000/cb", Some("http://127.0.0.1:5000")),
+            ("http://localhost/cb", Some("http://localhost")),
+            ("http://[::1]:5000/cb", None),
+            ("https://a;sandbox/cb", None),
+            ("https://a'none'.example/cb", None),
+            ("https://*.example/cb", None),
+            ("https://a,b.example/cb", None),
+            ("com.example.app:/cb", None),
+            ("/cb", None),
+        ] {
+            assert_eq!(form_action(uri).as_deref(), expected, "{uri}");
+        }
     }
 
     #[test]

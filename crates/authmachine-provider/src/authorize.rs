@@ -5,7 +5,8 @@
 
 use authmachine_protocol::names::Prompt;
 use authmachine_protocol::{
-    ClaimsRequest, ErrorCode, GrantType, Params, ResponseMode, ResponseType, Scopes, Timestamp, pkce, scope,
+    ClaimsRequest, ErrorCode, GrantType, Params, ResponseMode, ResponseType, Scopes, Timestamp, pkce,
+    redirect_uri, scope,
 };
 
 use crate::browser_session::{Session, Standing};
@@ -48,6 +49,8 @@ pub enum Refused {
     Redirect {
         /// Where.
         redirect_uri: CheckedRedirectUri,
+        /// How: as the request wants it, if that can be.
+        response_mode: ResponseMode,
         /// Its `state`, if it was one.
         state: Option<String>,
         /// `error`.
@@ -81,6 +84,8 @@ pub struct Hint {
 pub struct Installation<'a> {
     /// `pkce.required`.
     pub pkce: PkceRule,
+    /// `oidc.implicit`: whether tokens may pass through browsers.
+    pub implicit: bool,
     /// Verifies an `id_token_hint`: our signature, our issuer; expired ones pass.
     pub verify_hint: &'a dyn Fn(&str) -> Option<Hint>,
 }
@@ -107,7 +112,8 @@ pub fn check(
     };
     let redirect_uri = redirect_uri.ok_or(Refused::Page(PageRefusal::RedirectUri))?;
 
-    // 2. From here on the client is told, with its `state` if that is one.
+    // 2. From here on the client is told, in the mode of its request and with its `state`, if they are ones.
+    let answer = Answer::read(params, redirect_uri.as_str());
     let state = match params.get("state") {
         Some(state) if state.len() <= MAX_STATE_BYTES && !params.is_repeated("state") => {
             Some(state.to_owned())
@@ -117,6 +123,7 @@ pub fn check(
     let refuse = |error: ErrorCode, description: &'static str| {
         Err(Refused::Redirect {
             redirect_uri: redirect_uri.clone(),
+            response_mode: answer.mode,
             state: state.clone(),
             error,
             description,
@@ -145,23 +152,19 @@ pub fn check(
     }
 
     // 4. How the answer is to look.
-    let response_type = match params.get("response_type") {
-        None => return refuse(ErrorCode::InvalidRequest, "response_type is missing."),
-        Some(word) => match ResponseType::from_word(word) {
-            Some(response_type) => response_type,
-            None => {
-                return refuse(ErrorCode::UnsupportedResponseType, "This response_type is not supported.");
-            }
-        },
+    let response_type = match answer.response_type {
+        _ if params.get("response_type").is_none() => {
+            return refuse(ErrorCode::InvalidRequest, "response_type is missing.");
+        }
+        Some(response_type) if installation.implicit || !response_type.is_front_channel() => response_type,
+        _ => return refuse(ErrorCode::UnsupportedResponseType, "This response_type is not supported."),
     };
-    if !client.may_use(GrantType::AuthorizationCode) {
-        return refuse(ErrorCode::UnauthorizedClient, "This client may not use response_type code.");
+    if !client.may_be_answered(response_type, installation.implicit) {
+        return refuse(ErrorCode::UnauthorizedClient, "This client may not use this response_type.");
     }
-    let response_mode = match params.get("response_mode").map(ResponseMode::from_word) {
-        None => ResponseMode::Query,
-        Some(Some(mode)) => mode,
-        Some(None) => return refuse(ErrorCode::InvalidRequest, "This response_mode is not supported."),
-    };
+    if !answer.mode_is_as_asked {
+        return refuse(ErrorCode::InvalidRequest, "This response_mode is not supported here.");
+    }
 
     // 5. What is asked for. Scopes that the client may not have, or nobody knows, are dropped (OIDC Core §3.1.2.1).
     let asked = match Scopes::parse(params.get("scope").unwrap_or_default()) {
@@ -169,11 +172,19 @@ pub fn check(
         Err(_) => return refuse(ErrorCode::InvalidScope, "scope is malformed."),
     };
     let mut scopes = asked.intersection(&client.scopes);
-    if !client.may_use(GrantType::RefreshToken) {
+    // Only a code brings refresh tokens (OIDC Core §11).
+    if !client.may_use(GrantType::RefreshToken) || !response_type.has_code() {
         scopes = scopes.without(scope::OFFLINE_ACCESS);
     }
     if scopes.is_empty() {
         return refuse(ErrorCode::InvalidScope, "scope names nothing that this client may have.");
+    }
+    if response_type.has_id_token() && !scopes.contains(scope::OPENID) {
+        return refuse(ErrorCode::InvalidScope, "An ID token needs the scope openid.");
+    }
+    // OIDC Core §3.2.2.1, §3.3.2.11: what comes through the browser is bound to the request.
+    if response_type.has_id_token() && nonce.is_none() {
+        return refuse(ErrorCode::InvalidRequest, "nonce is missing: this response_type requires it.");
     }
     let claims = match params.get("claims").map(ClaimsRequest::parse) {
         None => ClaimsRequest::default(),
@@ -184,6 +195,7 @@ pub fn check(
     // 6. Proof that the code reaches who asked for it.
     let code_challenge = params.get("code_challenge");
     match (code_challenge, params.get("code_challenge_method")) {
+        (None, None) if !response_type.has_code() => {}
         (None, None) => {
             let has_oidc_nonce = nonce.is_some() && scopes.contains(scope::OPENID);
             if client.must_use_pkce(installation.pkce, has_oidc_nonce) {
@@ -259,7 +271,7 @@ pub fn check(
         client_id: client.id,
         redirect_uri: redirect_uri.as_str().to_owned(),
         response_type,
-        response_mode,
+        response_mode: answer.mode,
         scopes,
         state: state.clone(),
         nonce: nonce.map(str::to_owned),
@@ -274,6 +286,42 @@ pub fn check(
     })
 }
 
+/// How a request wants to be answered: read before anything is refused, since refusals go the same way.
+struct Answer {
+    response_type: Option<ResponseType>,
+    mode: ResponseMode,
+    /// `response_mode` is absent, or can be met.
+    mode_is_as_asked: bool,
+}
+
+impl Answer {
+    fn read(params: &Params, redirect_uri: &str) -> Self {
+        let once = |name| params.get(name).filter(|_| !params.is_repeated(name));
+        let response_type = once("response_type").and_then(ResponseType::parse);
+        // A type that nobody knows is answered as those are that have a token among their words.
+        let has_token =
+            || once("response_type").is_some_and(|text| text.split(' ').any(|word| word.ends_with("token")));
+        let default = match response_type {
+            Some(response_type) => response_type.default_mode(),
+            None if has_token() => ResponseMode::Fragment,
+            None => ResponseMode::Query,
+        };
+        let asked = once("response_mode").map(ResponseMode::from_word);
+        let fits = |mode: ResponseMode| match mode {
+            // Tokens never stand in a query (Multiple Response Type Encoding Practices §3, §5).
+            ResponseMode::Query => default == ResponseMode::Query,
+            ResponseMode::Fragment => true,
+            ResponseMode::FormPost => redirect_uri::form_action(redirect_uri).is_some(),
+        };
+        let (mode, mode_is_as_asked) = match asked {
+            None => (default, true),
+            Some(Some(mode)) if fits(mode) => (mode, true),
+            Some(_) => (default, false),
+        };
+        Self { response_type, mode, mode_is_as_asked }
+    }
+}
+
 /// What comes next for a checked request.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Step {
@@ -283,7 +331,7 @@ pub enum Step {
     ChooseAccount,
     /// The person must allow `scopes` and the sight of `objects`.
     Consent(Allowance),
-    /// Everything holds: issue a code for this.
+    /// Everything holds: issue what the response type says for this.
     Issue(Allowance),
     /// The client is told that it cannot be done.
     Refuse(ErrorCode),
@@ -392,9 +440,204 @@ fn allowance(request: &AuthorizationRequest, client: &Client, consent: Option<&C
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::client::PkceRule;
     use crate::ids::SessionId;
     use crate::testing::{NOW, facts, shop};
+
+    const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
+
+    /// A request of `shop` for everything: those of `changes` with a value are set, those without are left out.
+    fn params(changes: &[(&str, &str)]) -> Params {
+        let usual = [
+            ("client_id", "shop"),
+            ("redirect_uri", "https://shop.example/cb"),
+            ("response_type", "code"),
+            ("scope", "openid profile offline_access"),
+            ("state", "s"),
+            ("nonce", "n"),
+        ];
+        let unchanged = usual.iter().filter(|(name, _)| changes.iter().all(|(n, _)| n != name));
+        unchanged.chain(changes.iter().filter(|(_, value)| !value.is_empty())).copied().collect()
+    }
+
+    fn everything() -> Client {
+        Client { response_types: ResponseType::ALL.to_vec(), ..shop() }
+    }
+
+    fn checked(
+        client: &Client,
+        implicit: bool,
+        pkce: PkceRule,
+        changes: &[(&str, &str)],
+    ) -> Result<AuthorizationRequest, (ErrorCode, ResponseMode)> {
+        let installation = Installation { pkce, implicit, verify_hint: &|_| None };
+        check(&params(changes), Some(client), &installation).map_err(|refused| match refused {
+            Refused::Redirect { error, response_mode, state, .. } => {
+                assert_eq!(state.as_deref(), Some("s"));
+                (error, response_mode)
+            }
+            Refused::Page(page) => panic!("the client is told, but: {page:?}"),
+        })
+    }
+
+    #[test]
+    fn az2_response_types_are_those_of_the_client_and_of_the_installation() {
+        use ErrorCode::{UnauthorizedClient, UnsupportedResponseType};
+        let error = |client: &Client, implicit, response_type: &str| {
+            let refused =
+                checked(client, implicit, PkceRule::Auto, &[("response_type", response_type)]).err();
+            refused.map(|(error, _)| error)
+        };
+        for response_type in ResponseType::ALL {
+            let word = response_type.as_str();
+            let backwards: Vec<_> = word.split(' ').rev().collect();
+            let (is_code, backwards) = (word == "code", backwards.join(" "));
+            for word in [word, &backwards] {
+                assert_eq!(error(&everything(), true, word), None, "{word}");
+                let off = (!is_code).then_some(UnsupportedResponseType);
+                assert_eq!(error(&everything(), false, word), off, "{word}: off by default");
+                let unregistered = (!is_code).then_some(UnauthorizedClient);
+                assert_eq!(error(&shop(), true, word), unregistered, "{word}: denied by default");
+            }
+            // A code is of no use to who may not redeem it.
+            let machine = Client { grant_types: vec![GrantType::ClientCredentials], ..everything() };
+            let expected = response_type.has_code().then_some(UnauthorizedClient);
+            assert_eq!(error(&machine, true, word), expected, "{word}");
+        }
+        for unknown in ["token", "none", "code code", "code  token", "CODE", "code id_token token x"] {
+            assert_eq!(error(&everything(), true, unknown), Some(UnsupportedResponseType), "{unknown}");
+        }
+    }
+
+    #[test]
+    fn the_answer_stands_where_the_type_has_it_unless_the_request_says_where() {
+        use ErrorCode::{InvalidRequest, InvalidScope, UnsupportedResponseType};
+        use ResponseMode::{FormPost, Fragment, Query};
+        let answered = |response_type: &str, response_mode: &str, scope: &str| {
+            let changes =
+                [("response_type", response_type), ("response_mode", response_mode), ("scope", scope)];
+            checked(&everything(), true, PkceRule::Auto, &changes).map(|request| request.response_mode)
+        };
+        for (response_type, response_mode, expected) in [
+            ("code", "", Ok(Query)),
+            ("code", "query", Ok(Query)),
+            ("code", "fragment", Ok(Fragment)),
+            ("code", "form_post", Ok(FormPost)),
+            ("code", "web_message", Err((InvalidRequest, Query))),
+            ("code", "Query", Err((InvalidRequest, Query))),
+            ("id_token", "", Ok(Fragment)),
+            ("token code", "", Ok(Fragment)),
+            ("id_token token", "fragment", Ok(Fragment)),
+            ("code id_token", "form_post", Ok(FormPost)),
+            // What passes through browsers never stands in a query, not even by request.
+            ("id_token", "query", Err((InvalidRequest, Fragment))),
+            ("code token", "query", Err((InvalidRequest, Fragment))),
+            ("token", "", Err((UnsupportedResponseType, Fragment))),
+            ("token", "query", Err((UnsupportedResponseType, Fragment))),
+            ("token", "form_post", Err((UnsupportedResponseType, FormPost))),
+            ("none", "", Err((UnsupportedResponseType, Query))),
+            ("", "", Err((InvalidRequest, Query))),
+            ("", "form_post", Err((InvalidRequest, FormPost))),
+        ] {
+            assert_eq!(
+                answered(response_type, response_mode, "openid"),
+                expected,
+                "{response_type} {response_mode}"
+            );
+        }
+        // Every other refusal goes the same way.
+        for (response_type, response_mode, mode) in
+            [("code", "", Query), ("code id_token", "", Fragment), ("id_token", "form_post", FormPost)]
+        {
+            assert_eq!(answered(response_type, response_mode, "x"), Err((InvalidScope, mode)));
+        }
+        // Of two types or modes none is the client's.
+        let twice = Params::parse_keeping_repeated(
+            b"client_id=shop&redirect_uri=https://shop.example/cb&response_type=id_token&response_type=code\
+              &response_mode=form_post&response_mode=fragment&state=s",
+        )
+        .expect("legal");
+        let installation = Installation { pkce: PkceRule::Auto, implicit: true, verify_hint: &|_| None };
+        let refused = check(&twice, Some(&everything()), &installation);
+        assert!(
+            matches!(&refused, Err(Refused::Redirect { response_mode: Query, error: InvalidRequest, .. })),
+            "{refused:?}"
+        );
+    }
+
+    #[test]
+    fn xs3_a_form_is_posted_where_a_policy_can_name_the_origin() {
+        use authmachine_protocol::redirect_uri::ClientKind;
+        let uris = ["http://127.0.0.1/cb", "http://[::1]/cb", "com.example.app:/cb"];
+        let client = Client {
+            kind: ClientKind::Native,
+            redirect_uris: uris.map(str::to_owned).to_vec(),
+            ..everything()
+        };
+        for (uri, expected) in [
+            ("http://127.0.0.1:4711/cb", Ok(ResponseMode::FormPost)),
+            ("http://[::1]:4711/cb", Err((ErrorCode::InvalidRequest, ResponseMode::Query))),
+            ("com.example.app:/cb", Err((ErrorCode::InvalidRequest, ResponseMode::Query))),
+        ] {
+            let changes = [("redirect_uri", uri), ("response_mode", "form_post")];
+            let mode = checked(&client, false, PkceRule::Auto, &changes).map(|request| request.response_mode);
+            assert_eq!(mode, expected, "{uri}");
+        }
+    }
+
+    #[test]
+    fn an_id_token_through_the_browser_needs_a_nonce_and_openid() {
+        let without = |response_type: &str, name: &str, value: &str| {
+            let changes =
+                [("response_type", response_type), (name, value), ("code_challenge_method", "S256")];
+            let changes = [&changes[..], &[("code_challenge", CHALLENGE)]].concat();
+            checked(&everything(), true, PkceRule::Auto, &changes).err().map(|(error, _)| error)
+        };
+        for response_type in ResponseType::ALL {
+            let (word, needs) = (response_type.as_str(), response_type.has_id_token());
+            assert_eq!(without(word, "nonce", ""), needs.then_some(ErrorCode::InvalidRequest), "{word}");
+            assert_eq!(without(word, "scope", "profile"), needs.then_some(ErrorCode::InvalidScope), "{word}");
+        }
+    }
+
+    #[test]
+    fn pk2_the_code_of_a_hybrid_answer_needs_what_a_code_needs() {
+        let public =
+            Client { auth_method: Some(authmachine_protocol::ClientAuthMethod::None), ..everything() };
+        for response_type in ResponseType::ALL {
+            let word = response_type.as_str();
+            let is_refused = |client: &Client, pkce, changes: &[(&str, &str)]| {
+                let changes = [&[("response_type", word)], changes].concat();
+                let refused = checked(client, true, pkce, &changes).err();
+                assert!(refused.is_none_or(|(error, _)| error == ErrorCode::InvalidRequest));
+                refused.is_some()
+            };
+            let has_code = response_type.has_code();
+            assert!(!is_refused(&everything(), PkceRule::Auto, &[]), "{word}: there is a nonce");
+            assert_eq!(is_refused(&everything(), PkceRule::All, &[]), has_code, "{word}");
+            for rule in [PkceRule::Public, PkceRule::Auto, PkceRule::All] {
+                assert_eq!(is_refused(&public, rule, &[]), has_code, "{word}");
+                let proof = [("code_challenge", CHALLENGE), ("code_challenge_method", "S256")];
+                assert!(!is_refused(&public, rule, &proof), "{word}");
+                let plain = [("code_challenge", CHALLENGE), ("code_challenge_method", "plain")];
+                assert!(is_refused(&public, rule, &plain), "{word}");
+            }
+            if !response_type.has_id_token() {
+                let no_nonce = &[("nonce", "")];
+                assert!(is_refused(&everything(), PkceRule::Auto, no_nonce), "{word}");
+                assert!(!is_refused(&everything(), PkceRule::Public, no_nonce), "{word}");
+            }
+        }
+    }
+
+    #[test]
+    fn only_a_code_brings_what_outlives_the_session() {
+        for response_type in ResponseType::ALL {
+            let changes = [("response_type", response_type.as_str())];
+            let request = checked(&everything(), true, PkceRule::Auto, &changes).expect("legal");
+            assert_eq!(request.response_type, *response_type);
+            assert_eq!(request.scopes.contains(scope::OFFLINE_ACCESS), response_type.has_code());
+        }
+    }
 
     #[test]
     fn az3_a_yes_counts_in_the_session_in_which_it_was_given() {
@@ -407,7 +650,7 @@ mod tests {
             ("nonce", "n"),
             ("prompt", "consent"),
         ]);
-        let installation = Installation { pkce: PkceRule::Auto, verify_hint: &|_| None };
+        let installation = Installation { pkce: PkceRule::Auto, implicit: false, verify_hint: &|_| None };
         let request = check(&params, Some(&client), &installation).expect("a legal request");
         let next = |consented| {
             let done = Done { consented, ..Done::default() };

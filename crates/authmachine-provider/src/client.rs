@@ -2,7 +2,7 @@
 
 use authmachine_jose::Algorithm;
 use authmachine_protocol::redirect_uri::{self, ClientKind};
-use authmachine_protocol::{ClientAuthMethod, GrantType, Scopes, Timestamp};
+use authmachine_protocol::{ClientAuthMethod, GrantType, ResponseType, Scopes, Timestamp};
 
 use crate::ids::ClientId;
 
@@ -73,6 +73,8 @@ pub struct Client {
     pub pkce: Option<PkceRule>,
     /// What it may ask for at the token endpoint.
     pub grant_types: Vec<GrantType>,
+    /// What it may ask for at the authorization endpoint.
+    pub response_types: Vec<ResponseType>,
     /// The scopes it may ask for.
     pub scopes: Scopes,
     /// What its ID tokens are signed with.
@@ -98,6 +100,13 @@ impl Client {
     /// Whether it may use `grant_type`.
     pub fn may_use(&self, grant_type: GrantType) -> bool {
         self.grant_types.contains(&grant_type)
+    }
+
+    /// Whether it may be answered with `response_type`; `implicit`: whether the installation lets tokens pass through browsers.
+    pub fn may_be_answered(&self, response_type: ResponseType, implicit: bool) -> bool {
+        self.response_types.contains(&response_type)
+            && (implicit || !response_type.is_front_channel())
+            && (!response_type.has_code() || self.may_use(GrantType::AuthorizationCode))
     }
 
     /// The objects it may see.

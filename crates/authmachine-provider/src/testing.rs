@@ -2,7 +2,7 @@
 
 use authmachine_jose::Algorithm;
 use authmachine_protocol::redirect_uri::ClientKind;
-use authmachine_protocol::{ClaimsRequest, GrantType, Scopes, Timestamp};
+use authmachine_protocol::{ClaimsRequest, GrantType, ResponseType, Scopes, Timestamp};
 use serde_json::Map;
 
 use crate::browser_session::Session;
@@ -64,6 +64,7 @@ pub(crate) fn shop() -> Client {
         first_party: false,
         pkce: None,
         grant_types: vec![GrantType::AuthorizationCode, GrantType::RefreshToken],
+        response_types: vec![ResponseType::Code],
         scopes: scopes("openid profile email offline_access"),
         id_token_alg: Algorithm::RS256,
         redirect_uris: vec!["https://shop.example/cb".to_owned()],

@@ -217,9 +217,12 @@ pub fn userinfo(
 }
 
 /// What the ID token says of `user` beside its own claims: only what `claims` asked for there (OIDC Core §5.5), because the
-/// rest is had at userinfo.
-pub fn id_token(user: &User, live: &Live, claims: &ClaimsRequest) -> Map<String, Value> {
+/// rest is had at userinfo. `is_all`: no access token is issued, so the claims of the scopes stand here as well (§5.4).
+pub fn id_token(user: &User, live: &Live, claims: &ClaimsRequest, is_all: bool) -> Map<String, Value> {
     let mut answer = Map::new();
+    for (name, _) in STANDARD.iter().filter(|(_, scope)| is_all && live.scopes.contains(scope)) {
+        insert(&mut answer, name, value_of(user, name));
+    }
     for claim in &claims.id_token {
         if scope_of(&claim.name).is_some_and(|scope| live.allowed.contains(scope)) {
             insert(&mut answer, &claim.name, value_of(user, &claim.name));

@@ -8,6 +8,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use authmachine_protocol::GrantType;
+use authmachine_protocol::names::IMPLICIT;
 use authmachine_store::Stats;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
@@ -39,6 +40,7 @@ pub struct Metrics {
     codes_issued: AtomicU64,
     codes_reused: AtomicU64,
     tokens_issued: [AtomicU64; GrantType::ALL.len()],
+    tokens_issued_through_browser: AtomicU64,
     refresh_tokens_reused: AtomicU64,
     tokens_revoked: AtomicU64,
     /// Counted by [`crate::listen`].
@@ -112,6 +114,11 @@ impl Metrics {
         }
     }
 
+    /// Tokens were issued in an authorization response.
+    pub fn tokens_issued_through_browser(&self) {
+        self.tokens_issued_through_browser.fetch_add(1, Relaxed);
+    }
+
     /// A refresh token was presented twice.
     pub fn refresh_token_reused(&self) {
         self.refresh_tokens_reused.fetch_add(1, Relaxed);
@@ -136,6 +143,11 @@ impl Metrics {
         for (grant_type, count) in GrantType::ALL.iter().zip(&self.tokens_issued) {
             page.line("tokens_issued_total", &format!("grant_type=\"{grant_type}\""), count.load(Relaxed));
         }
+        page.line(
+            "tokens_issued_total",
+            &format!("grant_type=\"{IMPLICIT}\""),
+            self.tokens_issued_through_browser.load(Relaxed),
+        );
         page.counter(
             "refresh_tokens_reused_total",
             "Refresh tokens presented twice.",
@@ -262,6 +274,7 @@ mod tests {
         metrics.sign_in(true);
         metrics.sign_in(false);
         metrics.tokens_issued(GrantType::RefreshToken);
+        metrics.tokens_issued_through_browser();
         metrics.connections.accepted.fetch_add(3, Relaxed);
         metrics.connections.closed.fetch_add(1, Relaxed);
         let text = metrics.render(&Stats { commit_time: Duration::from_millis(1_500), ..Stats::default() });
@@ -281,6 +294,7 @@ mod tests {
             r#"authmachine_sign_ins_total{result="refused"} 1"#,
             r#"authmachine_tokens_issued_total{grant_type="refresh_token"} 1"#,
             r#"authmachine_tokens_issued_total{grant_type="authorization_code"} 0"#,
+            r#"authmachine_tokens_issued_total{grant_type="implicit"} 1"#,
             "authmachine_connections_open 2",
             "authmachine_store_commit_seconds_total 1.5",
         ] {

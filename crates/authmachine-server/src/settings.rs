@@ -17,6 +17,8 @@ pub struct Settings {
     pub lives: Lives,
     /// `pkce.required`.
     pub pkce: PkceRule,
+    /// `oidc.implicit`: whether tokens may pass through browsers, for the clients that registered it (OIDC Core §3.2, §3.3).
+    pub implicit: bool,
     /// Name and colour on the pages.
     pub brand: Brand,
     /// Proxies whose `X-Forwarded-For` is believed.
@@ -32,6 +34,7 @@ impl Settings {
             issuer,
             lives: Lives::default(),
             pkce: PkceRule::Auto,
+            implicit: false,
             brand: Brand::default(),
             trusted_proxies: Vec::new(),
             min_password_characters: authmachine_provider::password::MIN_CHARACTERS,

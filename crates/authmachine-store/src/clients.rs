@@ -21,7 +21,8 @@ macro_rules! select {
     ($from:literal, $rest:literal) => {
         concat!(
             "SELECT clients.id, clients.client_id, clients.name, clients.secret_hmac, clients.auth_method, clients.kind,
-                clients.first_party, clients.pkce, clients.grant_types, clients.scopes, clients.id_token_alg,
+                clients.first_party, clients.pkce, clients.grant_types, clients.response_types, clients.scopes,
+                clients.id_token_alg,
                 clients.objects, clients.disabled, clients.created_at, client_uris.kind, client_uris.uri FROM ",
             $from,
             " LEFT JOIN client_uris ON client_uris.client_id = clients.id ",
@@ -40,10 +41,10 @@ statements! {
     LIST_OF_SESSION = select!("session_clients JOIN clients ON clients.id = session_clients.client_id",
         "WHERE session_clients.session_id = $1");
     INSERT = "INSERT INTO clients (id, client_id, name, secret_hmac, auth_method, kind, first_party, pkce, grant_types,
-        scopes, id_token_alg, objects, disabled, created_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) ON CONFLICT (client_id) DO NOTHING";
+        response_types, scopes, id_token_alg, objects, disabled, created_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) ON CONFLICT (client_id) DO NOTHING";
     UPDATE = "UPDATE clients SET name = $1, secret_hmac = $2, auth_method = $3, kind = $4, first_party = $5, pkce = $6,
-        grant_types = $7, scopes = $8, id_token_alg = $9, objects = $10, disabled = $11 WHERE id = $12";
+        grant_types = $7, response_types = $8, scopes = $9, id_token_alg = $10, objects = $11, disabled = $12 WHERE id = $13";
     SET_SECRET = "UPDATE clients SET secret_hmac = $1 WHERE id = $2";
     INSERT_URI = "INSERT INTO client_uris (client_id, kind, place, uri) VALUES ($1, $2, $3, $4)";
     DELETE_URIS = "DELETE FROM client_uris WHERE client_id = $1";
@@ -61,6 +62,7 @@ fn read(row: &mut Row<'_>) -> Result<Client, StoreError> {
         first_party: row.get()?,
         pkce: row.optional(1, |row| row.word(PkceRule::from_word))?,
         grant_types: row.words(GrantType::from_word)?,
+        response_types: row.json()?,
         scopes: row.get()?,
         id_token_alg: row.get()?,
         objects: row.json()?,
@@ -148,6 +150,7 @@ impl Tx {
                 client.first_party,
                 client.pkce.map(PkceRule::as_str),
                 grant_types(client),
+                json(&client.response_types),
                 &client.scopes,
                 client.id_token_alg.as_str(),
                 json(&client.objects),
@@ -175,6 +178,7 @@ impl Tx {
                 client.first_party,
                 client.pkce.map(PkceRule::as_str),
                 grant_types(client),
+                json(&client.response_types),
                 &client.scopes,
                 client.id_token_alg.as_str(),
                 json(&client.objects),

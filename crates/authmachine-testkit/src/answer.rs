@@ -26,6 +26,15 @@ impl Answer {
         crate::html::text(self.text())
     }
 
+    /// The form that takes an authorization response to a client, if that is what this page is (Form Post Response Mode §2).
+    pub fn form_post(&self) -> Option<crate::html::Form> {
+        let is_page = self.header("content-type").is_some_and(|kind| kind.starts_with("text/html"));
+        let page = std::str::from_utf8(&self.body)
+            .ok()
+            .filter(|page| is_page && page.contains("id=\"form-post\""))?;
+        crate::html::forms(page).into_iter().next()
+    }
+
     /// The body as JSON, whatever the status.
     #[track_caller]
     pub fn json(&self) -> Value {

@@ -1,5 +1,6 @@
 //! A browser: it keeps cookies, follows redirects, fills in forms, and says where its requests come from.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use authmachine_provider::browser_session::Session;
@@ -11,7 +12,7 @@ use http::{Method, header};
 use crate::answer::Answer;
 use crate::client::ClientApp;
 use crate::html::{self, Form};
-use crate::server::{TestServer, query};
+use crate::server::{TestServer, fragment, query};
 
 /// What the browser calls itself.
 const USER_AGENT: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0";
@@ -360,10 +361,29 @@ impl Visit {
         self.is_away
     }
 
-    /// The parameters that another site was given.
+    /// The parameters that another site was given, in the query or in the fragment: never in both.
     #[track_caller]
-    pub fn params(&self) -> std::collections::BTreeMap<String, String> {
-        query(self.away())
+    pub fn params(&self) -> BTreeMap<String, String> {
+        match self.away().contains('#') {
+            false => query(self.away()),
+            true => {
+                // The registered query stays, and has nothing of ours.
+                assert!(["code", "state", "error"].iter().all(|name| !query(&self.url).contains_key(*name)));
+                fragment(&self.url)
+            }
+        }
+    }
+
+    /// Where a page posts itself, and what (Form Post Response Mode §2): what a client is given when scripts run, or the button is
+    /// pressed.
+    #[track_caller]
+    pub fn form_post(&self) -> (String, BTreeMap<String, String>) {
+        let form = self.answer().assert_status(200).form_post().expect("the page posts itself to the client");
+        assert_eq!(form.method, "post");
+        let count = form.fields.len();
+        let fields: BTreeMap<_, _> = form.fields.into_iter().collect();
+        assert_eq!(fields.len(), count, "each name is there once");
+        (form.action, fields)
     }
 
     /// The code that the client was given.

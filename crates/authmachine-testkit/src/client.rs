@@ -4,7 +4,7 @@ use std::ops::Deref;
 
 use authmachine_jose::Algorithm;
 use authmachine_protocol::redirect_uri::ClientKind;
-use authmachine_protocol::{ClientAuthMethod, GrantType, Scopes, basic_auth, form, pkce};
+use authmachine_protocol::{ClientAuthMethod, GrantType, ResponseType, Scopes, basic_auth, form, pkce};
 use authmachine_provider::client::{Client, PkceRule};
 use authmachine_provider::ids::ClientId;
 use serde_json::Value;
@@ -45,6 +45,7 @@ impl ClientBuilder {
             first_party: false,
             pkce: None,
             grant_types: vec![GrantType::AuthorizationCode, GrantType::RefreshToken],
+            response_types: vec![ResponseType::Code],
             scopes: Scopes::parse("openid profile email").expect("scopes"),
             id_token_alg: Algorithm::RS256,
             redirect_uris: vec![format!("https://{client_id}.example/callback")],
@@ -124,6 +125,12 @@ impl ClientBuilder {
     /// The grant types it may use.
     pub fn grants(mut self, grant_types: &[GrantType]) -> Self {
         self.client.grant_types = grant_types.to_vec();
+        self
+    }
+
+    /// The response types it may use.
+    pub fn response_types(mut self, response_types: &[ResponseType]) -> Self {
+        self.client.response_types = response_types.to_vec();
         self
     }
 

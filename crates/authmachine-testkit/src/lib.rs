@@ -38,5 +38,5 @@ pub use database::Rows;
 pub use engine::{Engine, run};
 pub use html::{Form, forms, unescape};
 pub use permissions::ApiClient;
-pub use server::{ISSUER, RequestBuilder, TestServer, query};
+pub use server::{ISSUER, RequestBuilder, TestServer, fragment, query};
 pub use user::{PASSWORD, UserBuilder};

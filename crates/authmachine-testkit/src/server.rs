@@ -244,7 +244,8 @@ impl TestServer {
     }
 
     fn note_secrets_of_form(&self, form: &[u8]) {
-        const NAMES: [&str; 10] = [
+        const NAMES: [&str; 11] = [
+            "id_token",
             "client_secret",
             "password",
             "current_password",
@@ -269,8 +270,14 @@ impl TestServer {
             self.note_secret(pair.split_once('=').unwrap_or_default().1);
         }
         if let Some(location) = answer.headers.get(header::LOCATION).and_then(|value| value.to_str().ok()) {
-            self.note_secrets_of_form(location.split_once('?').unwrap_or_default().1.as_bytes());
+            for part in location.split(['?', '#']).skip(1) {
+                self.note_secrets_of_form(part.as_bytes());
+            }
             self.note_secret(location.strip_prefix("/interaction/").unwrap_or_default());
+        }
+        if let Some(form) = answer.form_post() {
+            let fields = form.fields.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+            self.note_secrets_of_form(authmachine_protocol::form::encode(fields).as_bytes());
         }
         if let Ok(Value::Object(body)) = serde_json::from_slice(&answer.body) {
             for name in ["access_token", "refresh_token", "id_token"] {
@@ -372,7 +379,19 @@ impl RequestBuilder {
 /// # Panics
 /// When one is repeated.
 pub fn query(address: &str) -> BTreeMap<String, String> {
-    let text = address.split_once('?').unwrap_or_default().1;
+    let address = address.split_once('#').map_or(address, |(address, _)| address);
+    decoded(address, address.split_once('?').unwrap_or_default().1)
+}
+
+/// The fragment of an address, decoded as a query is.
+///
+/// # Panics
+/// When a name is repeated.
+pub fn fragment(address: &str) -> BTreeMap<String, String> {
+    decoded(address, address.split_once('#').unwrap_or_default().1)
+}
+
+fn decoded(address: &str, text: &str) -> BTreeMap<String, String> {
     let mut all = BTreeMap::new();
     for (name, value) in url::form_urlencoded::parse(text.as_bytes()) {
         let before = all.insert(name.to_string(), value.into_owned());

@@ -53,6 +53,10 @@ pub(crate) struct Config {
     pub(crate) key_file: PathBuf,
     /// The log.
     pub(crate) log: Log,
+    /// Whether tokens may pass through browsers.
+    pub(crate) implicit: bool,
+    /// Whether the installation is there to be certified.
+    pub(crate) is_for_conformance: bool,
     /// Where the database was named.
     database_place: String,
     lives: lives::Lives,
@@ -139,7 +143,7 @@ impl Config {
 
     /// What `raw` means. Where something is wrong, `problems` gets it and something stands in its place.
     fn mean(raw: RawConfig, problems: &mut Vec<Problem>) -> Self {
-        let RawConfig { server, tls, database, data, pkce, lives, password, brand, log } = raw;
+        let RawConfig { server, tls, database, data, pkce, oidc, lives, password, brand, log } = raw;
         let mut check = Check(problems);
 
         let listen: Vec<SocketAddr> = check.each(&server.listen, |text| {
@@ -214,9 +218,19 @@ impl Config {
             ),
         });
 
-        let pkce = check.read(&pkce.required, |word| {
-            PkceRule::from_word(word).ok_or_else(|| format!("{word:?} is not auto, all or public"))
+        let is_for_conformance = check.read(&oidc.profile, |word| match word {
+            "standard" => Ok(false),
+            "conformance" => Ok(true),
+            _ => Err(format!("{word:?} is not standard or conformance")),
         });
+        let is_for_conformance = is_for_conformance.unwrap_or(false);
+        let implicit = if oidc.implicit.is_default { is_for_conformance } else { oidc.implicit.value };
+        let pkce = match pkce.required.is_default && is_for_conformance {
+            true => Some(PkceRule::Public),
+            false => check.read(&pkce.required, |word| {
+                PkceRule::from_word(word).ok_or_else(|| format!("{word:?} is not auto, all or public"))
+            }),
+        };
         let lives = check.lives(&lives);
         let min_password_characters =
             check.between(&password.min_characters, password::MIN_CHARACTERS as i64..=128);
@@ -257,6 +271,8 @@ impl Config {
             metrics_by_default: server.metrics_listen.is_default,
             database: store.unwrap_or(Database::Sqlite { folder, synchronous: Synchronous::Full }),
             key_file,
+            implicit,
+            is_for_conformance,
             log: Log { json: json.unwrap_or(false), level: level.unwrap_or(tracing::Level::INFO) },
             database_place,
             lives,
@@ -282,6 +298,7 @@ impl Config {
         Settings {
             lives: self.lives,
             pkce: self.pkce,
+            implicit: self.implicit,
             brand: self.brand.clone(),
             trusted_proxies: self.trusted_proxies.clone(),
             min_password_characters: self.min_password_characters,

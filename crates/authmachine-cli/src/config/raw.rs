@@ -58,6 +58,7 @@ pub(crate) enum Value {
     /// In the file.
     Text(String),
     Number(i64),
+    Boolean(bool),
     List(Vec<String>),
     /// Something in the file that no setting is.
     Other,
@@ -70,6 +71,7 @@ impl Value {
             DeValue::Integer(number) => {
                 i64::from_str_radix(number.as_str(), number.radix()).map_or(Self::Other, Self::Number)
             }
+            DeValue::Boolean(value) => Self::Boolean(*value),
             DeValue::Array(items) => {
                 let texts: Option<_> =
                     items.iter().map(|item| item.get_ref().as_str().map(str::to_owned)).collect();
@@ -111,6 +113,22 @@ impl Kind for i64 {
 
     fn from_file(value: &Value) -> Option<Self> {
         if let Value::Number(number) = value { Some(*number) } else { None }
+    }
+
+    fn from_text(text: &str) -> Option<Self> {
+        text.trim().parse().ok()
+    }
+
+    fn toml(text: &str) -> String {
+        text.to_owned()
+    }
+}
+
+impl Kind for bool {
+    const NAME: &'static str = "true or false";
+
+    fn from_file(value: &Value) -> Option<Self> {
+        if let Value::Boolean(value) = value { Some(*value) } else { None }
     }
 
     fn from_text(text: &str) -> Option<Self> {

@@ -113,6 +113,16 @@ sections! {
         required: String = "auto",
     }
 
+    /// OpenID Connect beyond what is good for everybody.
+    oidc: Oidc {
+        /// `standard`; or `conformance`, for an installation that is there to be certified: `oidc.implicit` is on and
+        /// `pkce.required` is `public`, unless they are set.
+        profile: String = "standard",
+        /// Whether the response types with tokens may be used, implicit and hybrid, by the clients that are registered for them.
+        /// Tokens then pass through browsers: `code` does without.
+        implicit: bool = "false",
+    }
+
     /// How long things live, such as `90s`, `10m`, `12h`, `14d`; a plain number is seconds.
     lives: Lives {
         /// A session without use. Its end stops single sign-on, not what was issued.

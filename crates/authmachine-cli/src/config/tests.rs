@@ -80,6 +80,8 @@ fn op2_values_of_the_wrong_kind_or_range_are_refused_where_they_stand() {
         ("[lives]\ncode = true", "authmachine.toml:2: lives.code is a duration, such as \"60s\""),
         ("[lives]\nsession = \"30m\"", "cannot be idle for longer"),
         ("[password]\nmin_characters = 8", "authmachine.toml:2: 8 is not between 15 and 128"),
+        ("[oidc]\nimplicit = \"yes\"", "authmachine.toml:2: oidc.implicit is true or false, such as false"),
+        ("[oidc]\nprofile = \"basic\"", "\"basic\" is not standard or conformance"),
         ("[pkce]\nrequired = \"never\"", "\"never\" is not auto, all or public"),
         ("[brand]\naccent = \"green\"", "#rrggbb"),
         ("[log]\nlevel = \"loud\"", "is not error, warn, info, debug or trace"),
@@ -137,6 +139,21 @@ fn op2_later_wins_file_environment_flag() {
     assert_eq!(config.metrics_listen, Some(([127, 0, 0, 1], 1).into()));
     let config = check(file, &[("AUTHMACHINE__SERVER__METRICS_LISTEN", "")], &flags).expect("legal");
     assert_eq!(config.metrics_listen, None);
+}
+
+#[test]
+fn the_profile_conformance_turns_on_what_nobody_set() {
+    let read = |file: &str, environment: &[_]| {
+        let settings = check(file, environment, &Flags::default()).expect("legal").settings(1);
+        (settings.implicit, settings.pkce)
+    };
+    assert_eq!(read("", &[]), (false, PkceRule::Auto));
+    assert_eq!(read("[oidc]\nimplicit = true", &[]), (true, PkceRule::Auto));
+    assert_eq!(read("", &[("AUTHMACHINE__OIDC__IMPLICIT", "true")]), (true, PkceRule::Auto));
+    let conformance = "[oidc]\nprofile = \"conformance\"\n";
+    assert_eq!(read(conformance, &[]), (true, PkceRule::Public));
+    assert_eq!(read(&format!("{conformance}implicit = false"), &[]), (false, PkceRule::Public));
+    assert_eq!(read(conformance, &[("AUTHMACHINE__PKCE__REQUIRED", "all")]), (true, PkceRule::All));
 }
 
 #[test]

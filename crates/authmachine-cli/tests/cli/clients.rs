@@ -11,6 +11,7 @@ fn a_client_gets_a_secret_once_and_the_usual_rights() {
         place.json(&["client", "add", "--id", "shop", "--redirect-uri", URI, "https://shop.example/2"]);
     assert_eq!(made["client_secret"].as_str().map(str::len), Some(43));
     assert_eq!(made["grant_types"], serde_json::json!(["authorization_code", "refresh_token"]));
+    assert_eq!(made["response_types"], serde_json::json!(["code"]));
     assert_eq!(made["scope"], "openid profile email");
     assert_eq!(made["id_token_signed_response_alg"], "RS256");
     assert_eq!(made["redirect_uris"], serde_json::json!([URI, "https://shop.example/2"]));
@@ -153,6 +154,35 @@ fn a_client_is_changed_switched_off_and_gets_another_secret() {
 }
 
 #[test]
+fn az2_response_types_with_tokens_are_registered_one_by_one_and_need_the_switch() {
+    let place = Place::new();
+    let add = ["client", "add", "--id", "spa", "--redirect-uri", URI];
+    let hybrid = ["--response-type", "code", "id_token code", "--response-type", "token id_token"];
+    let made = place.run(&[&add[..], &hybrid, &["--json"]].concat(), "");
+    assert_eq!(made.code, Some(0), "{made:?}");
+    assert!(
+        made.stderr.contains("code id_token is of no use until oidc.implicit is on"),
+        "the switch is off: {made:?}"
+    );
+    let made: serde_json::Value = serde_json::from_str(&made.stdout).expect("JSON");
+    assert_eq!(made["response_types"], serde_json::json!(["code", "code id_token", "id_token token"]));
+
+    let place = place.with("OIDC__IMPLICIT", "true");
+    let set = place.run(&["client", "set", "spa", "--response-type", "id_token"], "");
+    assert_eq!((set.code, set.stderr.contains("of no use")), (Some(0), false), "{set:?}");
+    assert_eq!(place.json(&["client", "list"])[0]["response_types"], serde_json::json!(["id_token"]));
+    assert_eq!(place.events()[1].detail["changed"], serde_json::json!(["response_types"]));
+    // Who answers people at an address needs one.
+    let machine = ["client", "add", "--id", "m", "--grant-type", "client_credentials"];
+    assert_eq!(place.json(&machine)["response_types"], serde_json::json!([]));
+    assert!(
+        place
+            .refused(&["client", "set", "m", "--response-type", "id_token"])
+            .contains("needs --redirect-uri")
+    );
+}
+
+#[test]
 fn ru8_every_address_at_every_door_passes_the_one_validator() {
     let place = Place::new();
     place.ok(&["client", "add", "--id", "shop", "--redirect-uri", URI]);
@@ -199,6 +229,8 @@ fn what_makes_no_sense_is_refused() {
     for wrong in [
         ["--grant-type", "password"],
         ["--id-token-alg", "none"],
+        ["--response-type", "token"],
+        ["--response-type", "code code"],
         ["--pkce", "never"],
         ["--auth-method", "none"],
         ["--scope", "a\"b"],

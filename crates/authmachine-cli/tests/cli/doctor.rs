@@ -56,6 +56,15 @@ fn each_risk_of_the_configuration_is_named() {
 }
 
 #[test]
+fn az2_what_is_on_for_certification_is_named() {
+    let place = healthy().with("OIDC__IMPLICIT", "true");
+    assert_eq!(found(&place), (Some(1), vec!["risk implicit".to_owned()]));
+    let place = healthy().with("OIDC__PROFILE", "conformance");
+    let expected = ["risk profile", "risk implicit", "risk pkce"];
+    assert_eq!(found(&place), (Some(1), expected.map(str::to_owned).to_vec()));
+}
+
+#[test]
 fn files_that_others_can_use_are_named() {
     let place = healthy();
     set_mode(&place.data(), 0o755);

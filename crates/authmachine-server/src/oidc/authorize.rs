@@ -1,17 +1,14 @@
 //! The authorization endpoint (RFC 6749 §3.1, OIDC Core §3.1.2).
 
 use authmachine_pages::ErrorKind;
-use authmachine_protocol::form::{FormError, append_query};
-use authmachine_protocol::{ClaimsRequest, ErrorCode, Params};
-use authmachine_provider::authorization_code::AuthorizationCode;
-use authmachine_provider::authorize::{self, Allowance, Installation, PageRefusal, Refused, Situation, Step};
+use authmachine_protocol::Params;
+use authmachine_protocol::form::FormError;
+use authmachine_provider::authorize::{self, Installation, PageRefusal, Refused, Situation, Step};
 use authmachine_provider::client::Client;
 use authmachine_provider::consent::Consent;
-use authmachine_provider::grant::Grant;
-use authmachine_provider::handle::Handle;
-use authmachine_provider::ids::{GrantId, Kind};
+use authmachine_provider::ids::Kind;
 use authmachine_provider::interaction::{AuthorizationRequest, Done, Interaction};
-use authmachine_store::{StoreError, Tx};
+use authmachine_store::StoreError;
 use axum::body::Body;
 use axum::extract::{RawQuery, State};
 use axum::http::HeaderMap;
@@ -21,6 +18,8 @@ use crate::app::App;
 use crate::browser::{self, Browser, SignedIn};
 use crate::error::PageError;
 use crate::middleware::page_result;
+use crate::oidc::authorization_response::Reply;
+use crate::oidc::issue::Issue;
 use crate::oidc::{self, id_token};
 use crate::{random, request};
 
@@ -71,30 +70,34 @@ async fn start(app: &App, headers: &HeaderMap, params: &Params) -> Result<Respon
         .await?;
     let checked = {
         let verify_hint = |token: &str| id_token::verify_hint(app, token);
-        let installation = Installation { pkce: app.settings.pkce, verify_hint: &verify_hint };
+        let installation = Installation {
+            pkce: app.settings.pkce,
+            implicit: app.settings.implicit,
+            verify_hint: &verify_hint,
+        };
         authorize::check(params, client.as_ref(), &installation)
     };
     let request = match checked {
         Ok(request) => request,
         Err(Refused::Page(PageRefusal::Client)) => return Err(ErrorKind::UnknownClient.into()),
         Err(Refused::Page(PageRefusal::RedirectUri)) => return Err(ErrorKind::BadRedirectUri.into()),
-        Err(Refused::Redirect { redirect_uri, state, error, description }) => {
-            return Ok(refuse(app, redirect_uri.as_str(), state.as_deref(), error, description));
+        Err(Refused::Redirect { redirect_uri, response_mode, state, error, description }) => {
+            let lang = browser::lang(headers, params.get("ui_locales"));
+            let reply = Reply::to_refused(&redirect_uri, response_mode, state, lang);
+            return Ok(reply.refuse(app, error, description));
         }
     };
     let client = client.ok_or(ErrorKind::UnknownClient)?;
 
     let session = browser::session(app, &browser).await?;
     let done = Done::default();
+    let reply = Reply::to(&request, headers);
     match step(app, &request, &client, session.as_ref(), &done).await? {
-        Step::Refuse(error) => Ok(refuse_request(app, &request, error)),
+        Step::Refuse(error) => Ok(reply.refuse_request(app, error)),
         Step::Issue(allowance) => {
             let signed_in = session.ok_or(ErrorKind::Internal)?;
-            let issued = Issue::prepare(app, request, &client, &signed_in, allowance);
-            let location = issued.location(app);
-            app.store.write(app.write_deadline(), move |tx| issued.save(tx)).await?;
-            app.metrics.code_issued();
-            Ok(browser::see_other(&location))
+            let issue = Issue::prepare(app, reply, request, &client, &signed_in, allowance);
+            issue.run(app, |_| Ok(true)).await?.ok_or(ErrorKind::Internal.into())
         }
         Step::SignIn | Step::ChooseAccount | Step::Consent(_) => {
             let now = app.now();
@@ -146,122 +149,4 @@ pub async fn step(
         now: app.now(),
     };
     Ok(authorize::next_step(request, &situation))
-}
-
-/// A code about to be issued: everything fresh is captured here, before the unit of work.
-pub struct Issue {
-    request: AuthorizationRequest,
-    grant: Grant,
-    code: AuthorizationCode,
-    handle: Handle,
-    needs_consent: bool,
-}
-
-impl Issue {
-    /// Captures ids, secrets and times.
-    pub fn prepare(
-        app: &App,
-        request: AuthorizationRequest,
-        client: &Client,
-        signed_in: &SignedIn,
-        allowance: Allowance,
-    ) -> Self {
-        let now = app.now();
-        let handle = random::handle(&app.ids, Kind::AuthorizationCode, now);
-        let expires_at = now.plus_seconds(app.settings.lives.code_s);
-        let session = &signed_in.session;
-        let claims = ClaimsRequest {
-            // The empty list asks for the objects attached to the client: named now, evaluated live.
-            userinfo_permissions: request.claims.userinfo_permissions.as_ref().map(|codes| {
-                match codes.is_empty() {
-                    true => client.objects.clone(),
-                    false => codes.clone(),
-                }
-            }),
-            ..request.claims.clone()
-        };
-        let grant = Grant {
-            id: GrantId(app.ids.next(Kind::Row, now)),
-            user_id: Some(signed_in.user.id),
-            client_id: client.id,
-            session_id: Some(session.id),
-            offline: allowance.scopes.contains(authmachine_protocol::scope::OFFLINE_ACCESS),
-            scopes: allowance.scopes,
-            claims,
-            nonce: request.nonce.clone(),
-            auth_time: Some(session.auth_time),
-            auth_time_requested: request.max_age.is_some(),
-            amr: session.amr.clone(),
-            acr: allowance.acr,
-            user_epoch: signed_in.user.epoch,
-            consent_version: 0,
-            created_at: now,
-            expires_at,
-            revoked_at: None,
-        };
-        let code = AuthorizationCode {
-            id: handle.id(),
-            redirect_uri: request.redirect_uri.clone(),
-            code_challenge: request.code_challenge.clone(),
-            expires_at,
-        };
-        Self { request, grant, code, handle, needs_consent: !client.first_party }
-    }
-
-    /// Where the browser takes the code.
-    pub fn location(&self, app: &App) -> String {
-        respond(
-            app,
-            &self.request.redirect_uri,
-            self.request.state.as_deref(),
-            &[("code", self.handle.reveal())],
-        )
-    }
-
-    /// Saves grant and code.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub fn save(&self, tx: &mut Tx) -> Result<(), StoreError> {
-        let mut grant = self.grant.clone();
-        if let Some(user) = grant.user_id.filter(|_| self.needs_consent) {
-            // The version belongs to what is standing at this moment; without a consent the grant is born dead.
-            grant.consent_version =
-                tx.find_consent(user, grant.client_id)?.map_or(-1, |consent| consent.version);
-        }
-        tx.insert_grant(&grant)?;
-        tx.insert_code(&self.code, &self.handle.sha256(), &grant)
-    }
-}
-
-/// The address of an authorization response in the query of `redirect_uri`: `state` unmodified, `iss` always (RFC 9207).
-fn respond(app: &App, redirect_uri: &str, state: Option<&str>, answer: &[(&str, &str)]) -> String {
-    let state = state.map(|state| ("state", state));
-    let iss = ("iss", app.settings.issuer.as_str());
-    append_query(redirect_uri, answer.iter().copied().chain(state).chain([iss]))
-}
-
-/// Tells the client that its request is refused (RFC 6749 §4.1.2.1).
-pub fn refuse(
-    app: &App,
-    redirect_uri: &str,
-    state: Option<&str>,
-    error: ErrorCode,
-    description: &str,
-) -> Response {
-    tracing::info!(error = error.as_str(), "Refused the authorization request: {description}");
-    let answer = [("error", error.as_str()), ("error_description", description)];
-    browser::see_other(&respond(app, redirect_uri, state, &answer))
-}
-
-/// The same for a checked request that cannot be met.
-pub fn refuse_request(app: &App, request: &AuthorizationRequest, error: ErrorCode) -> Response {
-    let description = match error {
-        ErrorCode::LoginRequired => "The user must sign in.",
-        ErrorCode::ConsentRequired => "The user must give consent.",
-        ErrorCode::AccountSelectionRequired => "The user must choose an account.",
-        ErrorCode::AccessDenied => "The user refused.",
-        _ => "The request cannot be met.",
-    };
-    refuse(app, &request.redirect_uri, request.state.as_deref(), error, description)
 }

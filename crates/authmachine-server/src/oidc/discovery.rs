@@ -2,8 +2,8 @@
 
 use authmachine_pages::Lang;
 use authmachine_protocol::{
-    ClientAuthMethod, GrantType, ProviderMetadata, ResponseMode, ResponseType, claims_request, names::Prompt,
-    pkce,
+    ClientAuthMethod, GrantType, ProviderMetadata, ResponseMode, ResponseType, claims_request, names,
+    names::Prompt, pkce,
 };
 use authmachine_provider::authorize::ACR_PASSWORD;
 use authmachine_provider::user_claims;
@@ -61,6 +61,7 @@ pub fn metadata_of(settings: &Settings, keys: &KeyRing) -> ProviderMetadata {
         words(&[ClientAuthMethod::ClientSecretBasic.as_str(), ClientAuthMethod::ClientSecretPost.as_str()]);
     let mut claims =
         words(&["iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "at_hash", "sid"]);
+    claims.extend(settings.implicit.then(|| "c_hash".to_owned()));
     claims.extend(user_claims::STANDARD.iter().map(|(name, _)| (*name).to_owned()));
     claims.push(claims_request::AUTHMACHINE_PERMISSIONS.to_owned());
     ProviderMetadata {
@@ -74,9 +75,18 @@ pub fn metadata_of(settings: &Settings, keys: &KeyRing) -> ProviderMetadata {
         introspection_endpoint: Some(url(oidc::INTROSPECT)),
         registration_endpoint: None,
         scopes_supported: words(&SCOPES),
-        response_types_supported: ResponseType::ALL.iter().map(|t| t.as_str().to_owned()).collect(),
+        response_types_supported: ResponseType::ALL
+            .iter()
+            .filter(|t| settings.implicit || !t.is_front_channel())
+            .map(|t| t.as_str().to_owned())
+            .collect(),
         response_modes_supported: ResponseMode::ALL.iter().map(|m| m.as_str().to_owned()).collect(),
-        grant_types_supported: GrantType::ALL.iter().map(|g| g.as_str().to_owned()).collect(),
+        grant_types_supported: GrantType::ALL
+            .iter()
+            .map(|g| g.as_str())
+            .chain(settings.implicit.then_some(names::IMPLICIT))
+            .map(str::to_owned)
+            .collect(),
         prompt_values_supported: Prompt::ALL.iter().map(|p| p.as_str().to_owned()).collect(),
         acr_values_supported: words(&[ACR_PASSWORD]),
         subject_types_supported: words(&["public"]),

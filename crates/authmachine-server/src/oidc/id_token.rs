@@ -30,6 +30,10 @@ pub struct Subject<'a> {
     pub algorithm: Algorithm,
     /// Whether this is the first answer of the grant, which carries its `nonce`.
     pub with_nonce: bool,
+    /// The access token that goes with it.
+    pub access_token: Option<&'a str>,
+    /// The code that goes with it, through the browser.
+    pub code: Option<&'a str>,
 }
 
 /// Whether an ID token can be made for `client` at all: asked before a code or refresh token is used up for it.
@@ -57,26 +61,27 @@ fn cannot_be_signed() -> OAuthError {
     }
 }
 
-/// Makes the ID token beside `access_token`.
+/// Makes the ID token.
 ///
 /// # Errors
 /// `server_error` when no key signs with the client's algorithm.
-pub fn make(
-    app: &App,
-    subject: &Subject<'_>,
-    access_token: &str,
-    now: Timestamp,
-) -> Result<String, OAuthError> {
+pub fn make(app: &App, subject: &Subject<'_>, now: Timestamp) -> Result<String, OAuthError> {
     let key = signer(app, subject.client_id, subject.algorithm)?;
     let grant = subject.grant;
-    let mut token = user_claims::id_token(subject.user, subject.live, &grant.claims);
+    // Without a token for userinfo, now or by the code, all that is asked for stands here (OIDC Core §5.4).
+    let is_all = subject.access_token.is_none() && subject.code.is_none();
+    let mut token = user_claims::id_token(subject.user, subject.live, &grant.claims, is_all);
     let mut set = |name: &str, value: Value| token.insert(name.to_owned(), value);
     set("iss", app.settings.issuer.as_str().into());
     set("sub", subject.user.sub.as_str().into());
     set("aud", subject.client_id.into());
     set("exp", now.plus_seconds(app.settings.lives.id_token_s).seconds().into());
     set("iat", now.seconds().into());
-    set("at_hash", left_half_hash(subject.algorithm, access_token).into());
+    for (name, beside) in [("at_hash", subject.access_token), ("c_hash", subject.code)] {
+        if let Some(beside) = beside {
+            set(name, left_half_hash(subject.algorithm, beside).into());
+        }
+    }
     if let Some(auth_time) = grant.auth_time {
         set("auth_time", auth_time.seconds().into());
     }

@@ -11,6 +11,7 @@ use authmachine_provider::event::EventKind;
 use authmachine_provider::handle::Presented;
 use authmachine_provider::ids::Kind;
 use authmachine_provider::interaction::{Done, Interaction};
+use authmachine_store::Tx;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
@@ -21,6 +22,8 @@ use crate::app::App;
 use crate::browser::{self, Browser, SignedIn};
 use crate::error::PageError;
 use crate::middleware::page_result;
+use crate::oidc::authorization_response::Reply;
+use crate::oidc::issue::Issue;
 use crate::oidc::{self, authorize};
 use crate::request;
 
@@ -91,6 +94,7 @@ impl Scene {
         if interaction.expires_at <= app.now()
             || client.disabled
             || !client.has_redirect_uri(&interaction.request.redirect_uri)
+            || !client.may_be_answered(interaction.request.response_type, app.settings.implicit)
         {
             return Err(expired);
         }
@@ -133,7 +137,7 @@ impl Scene {
             }
             .render(&chrome),
             Step::Consent(allowance) => self.consent_page(action, csrf, allowance).render(&chrome),
-            Step::Issue(_) | Step::Refuse(_) => return self.finish(app).await,
+            Step::Issue(_) | Step::Refuse(_) => return self.finish(app, headers).await,
         };
         Ok(sign_in::with_login_status(browser::interaction_html(html), error))
     }
@@ -171,7 +175,9 @@ impl Scene {
     async fn act(self, app: &App, headers: &HeaderMap, form: &Params) -> Result<Response, PageError> {
         let decision = form.get("decision");
         match &self.step {
-            Step::SignIn if form.get("cancel").is_some() => self.refuse(app, EventKind::ConsentRefused).await,
+            Step::SignIn if form.get("cancel").is_some() => {
+                self.refuse(app, headers, EventKind::ConsentRefused).await
+            }
             Step::SignIn => match form.get("username") {
                 Some(username) => {
                     self.sign_in(app, headers, username, form.get("password").unwrap_or_default()).await
@@ -189,7 +195,9 @@ impl Scene {
                 let allowance = allowance.clone();
                 self.consent(app, allowance).await
             }
-            Step::Consent(_) if decision == Some("no") => self.refuse(app, EventKind::ConsentRefused).await,
+            Step::Consent(_) if decision == Some("no") => {
+                self.refuse(app, headers, EventKind::ConsentRefused).await
+            }
             _ => self.show(app, headers, None, None).await,
         }
     }
@@ -245,7 +253,7 @@ impl Scene {
     }
 
     /// Ends the interaction with `access_denied`.
-    async fn refuse(self, app: &App, kind: EventKind) -> Result<Response, PageError> {
+    async fn refuse(self, app: &App, headers: &HeaderMap, kind: EventKind) -> Result<Response, PageError> {
         let actor = self.session.as_ref().map_or("anonymous", |signed_in| signed_in.user.sub.as_str());
         let mut event = app.event(kind, actor);
         event.client = Some(self.client.client_id.clone());
@@ -261,46 +269,30 @@ impl Scene {
             })
             .await?
             .ok_or(ErrorKind::InteractionExpired)?;
-        Ok(authorize::refuse_request(app, &taken.request, ErrorCode::AccessDenied))
+        Ok(Reply::to(&taken.request, headers).refuse_request(app, ErrorCode::AccessDenied))
     }
 
-    /// Ends the interaction, once: with a code, or with the error that the step says.
-    async fn finish(self, app: &App) -> Result<Response, PageError> {
+    /// Ends the interaction, once: with what was asked for, or with the error that the step says.
+    async fn finish(self, app: &App, headers: &HeaderMap) -> Result<Response, PageError> {
         let (presented, browser, now) = (self.presented, self.browser.sha256(), app.now());
         let expired = PageError::new(ErrorKind::InteractionExpired);
         match self.step {
             Step::Issue(allowance) => {
                 let signed_in = self.session.ok_or(expired)?;
-                let issued = authorize::Issue::prepare(
-                    app,
-                    self.interaction.request,
-                    &self.client,
-                    &signed_in,
-                    allowance,
-                );
-                let location = issued.location(app);
-                let taken = app
-                    .store
-                    .write(app.write_deadline(), move |tx| {
-                        let taken = tx.take_interaction(&presented, &browser, now)?.is_some();
-                        if taken {
-                            issued.save(tx)?;
-                        }
-                        Ok(taken)
-                    })
-                    .await?;
-                if !taken {
-                    return Err(expired);
-                }
-                app.metrics.code_issued();
-                Ok(browser::see_other(&location))
+                let request = self.interaction.request;
+                let reply = Reply::to(&request, headers);
+                let issue = Issue::prepare(app, reply, request, &self.client, &signed_in, allowance);
+                let take = move |tx: &mut Tx| Ok(tx.take_interaction(&presented, &browser, now)?.is_some());
+                issue.run(app, take).await?.ok_or(expired)
             }
             Step::Refuse(error) => {
                 let taken = app
                     .store
                     .write(app.write_deadline(), move |tx| tx.take_interaction(&presented, &browser, now))
                     .await?;
-                taken.map(|taken| authorize::refuse_request(app, &taken.request, error)).ok_or(expired)
+                taken
+                    .map(|taken| Reply::to(&taken.request, headers).refuse_request(app, error))
+                    .ok_or(expired)
             }
             Step::SignIn | Step::ChooseAccount | Step::Consent(_) => Err(expired),
         }

@@ -1,11 +1,13 @@
 //! OAuth 2 and OpenID Connect endpoints: one file each.
 
+pub mod authorization_response;
 pub mod authorize;
 pub mod discovery;
 pub mod end_session;
 pub mod id_token;
 pub mod interaction;
 pub mod introspection;
+pub mod issue;
 pub mod revocation;
 pub mod token;
 pub mod userinfo;

@@ -1,6 +1,6 @@
 use authmachine_jose::Algorithm;
 use authmachine_protocol::redirect_uri::ClientKind;
-use authmachine_protocol::{ClientAuthMethod, GrantType, Scopes};
+use authmachine_protocol::{ClientAuthMethod, GrantType, ResponseType, Scopes};
 use authmachine_provider::client::Client;
 use authmachine_store::StoreError;
 
@@ -16,6 +16,7 @@ fn bare(client_id: &str) -> Client {
         first_party: true,
         pkce: None,
         grant_types: Vec::new(),
+        response_types: Vec::new(),
         scopes: Scopes::default(),
         id_token_alg: Algorithm::RS256,
         redirect_uris: Vec::new(),
@@ -57,6 +58,7 @@ both_engines! {
         let again = Client {
             auth_method: Some(ClientAuthMethod::None),
             grant_types: vec![GrantType::ClientCredentials],
+            response_types: ResponseType::ALL.to_vec(),
             redirect_uris: vec!["app:/x".to_owned()],
             ..after.clone()
         };

@@ -5,10 +5,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
+use authmachine_protocol::ResponseType;
+use authmachine_provider::client::Client;
 use authmachine_store::settings::{Database, Settings};
 use authmachine_store::{OpenError, Store, StoreError};
 
-use crate::records::object;
+use crate::records::{client, object};
 use crate::support::{Engine, both_engines, run, soon};
 
 both_engines! {
@@ -17,6 +19,22 @@ both_engines! {
         let again = store.open_again().expect("it opens");
         let found = again.read(|reads| reads.find_object("doc")).await.expect("it reads");
         assert!(found.is_some());
+    }
+
+    async fn rb22_a_database_of_the_first_schema_is_brought_up_to_date_with_its_rows(store: TestStore) {
+        let (shop, bare) = (client("shop"), client("bare"));
+        let new = [shop.clone(), bare.clone()];
+        store.write(move |tx| new.iter().try_for_each(|client| tx.insert_client(client).map(drop))).await;
+        // What step 2 did is undone.
+        store.run_sql("ALTER TABLE clients DROP COLUMN response_types; DELETE FROM schema_steps WHERE version >= 2");
+        for _ in 0..2 {
+            let again = store.open_again().expect("it opens, and opens once more");
+            let found = again.read(|reads| reads.list_clients()).await.expect("it reads");
+            let response_types = vec![ResponseType::Code];
+            let expected = [&shop, &bare]
+                .map(|client| Client { response_types: response_types.clone(), ..client.clone() });
+            assert_eq!(found, expected);
+        }
     }
 
     async fn rb22_a_newer_schema_is_refused(store: TestStore) {

@@ -87,6 +87,7 @@ pub(crate) fn client(client_id: &str) -> Client {
         first_party: false,
         pkce: Some(PkceRule::All),
         grant_types: vec![GrantType::AuthorizationCode, GrantType::RefreshToken],
+        response_types: vec![ResponseType::CodeIdTokenToken, ResponseType::Code],
         scopes: scopes("openid profile offline_access"),
         id_token_alg: Algorithm::ES256,
         redirect_uris: vec!["https://shop.example/b".to_owned(), "https://shop.example/a".to_owned()],

@@ -74,8 +74,10 @@ impl Issued {
                     client_id: &client.client_id,
                     algorithm: client.id_token_alg,
                     with_nonce: self.is_first,
+                    access_token: Some(&self.access_token),
+                    code: None,
                 };
-                Some(id_token::make(app, &subject, &self.access_token, now)?)
+                Some(id_token::make(app, &subject, now)?)
             }
             _ => None,
         };

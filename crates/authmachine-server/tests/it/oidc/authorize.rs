@@ -209,8 +209,9 @@ async fn az2_response_types_modes_and_scopes_are_those_that_exist_and_are_allowe
         ("response_type", "none", "unsupported_response_type"),
         ("response_type", "CODE", "unsupported_response_type"),
         ("response_type", "", "invalid_request"),
-        ("response_mode", "fragment", "invalid_request"),
-        ("response_mode", "form_post", "invalid_request"),
+        ("response_type", "code id_token token", "unsupported_response_type"),
+        ("response_mode", "web_message", "invalid_request"),
+        ("response_mode", "FRAGMENT", "invalid_request"),
         ("scope", "nothing known", "invalid_scope"),
         ("scope", "address phone offline_access", "invalid_scope"),
         ("scope", "", "invalid_scope"),
@@ -227,7 +228,9 @@ async fn az2_response_types_modes_and_scopes_are_those_that_exist_and_are_allowe
         let visit = browser.follow(&app.authorize().with(name, value).url()).await;
         visit.assert_refused(error);
     }
-    browser.follow(&app.authorize().with("response_mode", "query").url()).await.code();
+    for mode in ["query", "fragment"] {
+        browser.follow(&app.authorize().with("response_mode", mode).url()).await.code();
+    }
     browser.follow(&machine.authorize_url()).await.assert_refused("unauthorized_client");
 
     // Scopes that the client may not have are dropped (OIDC Core §3.1.2.1).

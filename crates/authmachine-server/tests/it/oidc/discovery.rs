@@ -20,7 +20,7 @@ async fn the_document_says_what_is_built() {
             "introspection_endpoint": "https://id.example/oidc/introspect",
             "scopes_supported": ["openid", "profile", "email", "address", "phone", "offline_access"],
             "response_types_supported": ["code"],
-            "response_modes_supported": ["query"],
+            "response_modes_supported": ["query", "fragment", "form_post"],
             "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials"],
             "prompt_values_supported": ["none", "login", "consent", "select_account"],
             "acr_values_supported": ["urn:authmachine:acr:pwd"],
@@ -45,6 +45,25 @@ async fn the_document_says_what_is_built() {
             "authorization_response_iss_parameter_supported": true
         })
     );
+}
+
+#[both_engines]
+async fn implicit_and_hybrid_are_named_while_they_are_on() {
+    let off = TestServer::start().await.get("/.well-known/openid-configuration").send().await.ok();
+    let server = TestServer::start_with(|settings| settings.implicit = true).await;
+    let on = server.get("/.well-known/openid-configuration").send().await.ok();
+    let differs: Vec<_> =
+        on.as_object().expect("an object").iter().filter(|(name, value)| off[*name] != **value).collect();
+    let claims = off["claims_supported"].as_array().expect("an array");
+    let mut with_c_hash = claims.clone();
+    with_c_hash.insert(11, "c_hash".into());
+    let expected = json!({
+        "response_types_supported":
+            ["code", "id_token", "id_token token", "code id_token", "code token", "code id_token token"],
+        "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials", "implicit"],
+        "claims_supported": with_c_hash,
+    });
+    assert_eq!(differs, expected.as_object().expect("an object").iter().collect::<Vec<_>>());
 }
 
 #[both_engines]
