@@ -123,3 +123,26 @@ async fn pages_speak_the_language_that_was_asked_for() {
     browser.pictures("login-german").await;
     browser.is_content().await;
 }
+
+#[tokio::test]
+async fn hd3_xs3_an_answer_is_posted_with_and_without_scripts() {
+    for scripts in [true, false] {
+        let Some(browser) = Chromium::start().await else { return };
+        let app = Site::serve("the app".to_owned()).await;
+        let (_provider, client) = alice_at_the_provider(&browser, &app).await;
+        if !scripts {
+            browser.turn_scripts_off().await;
+        }
+        browser.open(&client.authorize_url(&[("response_mode", "form_post")])).await;
+        if !scripts {
+            browser.sees("Going back").await;
+            browser.pictures("form-post").await;
+            browser.is_content().await;
+            browser.click("button.primary").await;
+        }
+        // The site answers whatever it is sent; that nothing stands in the address shows that it was sent as a form.
+        browser.sees("the app").await;
+        assert_eq!(browser.url().await, client.redirect_uri);
+        browser.is_content().await;
+    }
+}
