@@ -299,8 +299,10 @@ impl Answer {
         let once = |name| params.get(name).filter(|_| !params.is_repeated(name));
         let response_type = once("response_type").and_then(ResponseType::parse);
         // A type that nobody knows is answered as those are that have a token among their words.
-        let has_token =
-            || once("response_type").is_some_and(|text| text.split(' ').any(|word| word.ends_with("token")));
+        let has_token = || {
+            once("response_type")
+                .is_some_and(|text| text.split(' ').any(|word| ["token", "id_token"].contains(&word)))
+        };
         let default = match response_type {
             Some(response_type) => response_type.default_mode(),
             None if has_token() => ResponseMode::Fragment,
@@ -535,6 +537,8 @@ mod tests {
             ("token", "query", Err((UnsupportedResponseType, Fragment))),
             ("token", "form_post", Err((UnsupportedResponseType, FormPost))),
             ("none", "", Err((UnsupportedResponseType, Query))),
+            ("code mytoken", "", Err((UnsupportedResponseType, Query))),
+            ("x id_token", "", Err((UnsupportedResponseType, Fragment))),
             ("", "", Err((InvalidRequest, Query))),
             ("", "form_post", Err((InvalidRequest, FormPost))),
         ] {
