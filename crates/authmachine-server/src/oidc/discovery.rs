@@ -110,7 +110,7 @@ pub fn metadata_of(settings: &Settings, keys: &KeyRing) -> ProviderMetadata {
     }
 }
 
-/// `GET /.well-known/openid-configuration`.
+/// `GET /.well-known/openid-configuration`, and the same document for clients of OAuth alone (RFC 8414 §3).
 pub async fn metadata(State(app): State<App>, headers: HeaderMap) -> Response {
     serve(&app.current().documents.metadata, &headers)
 }

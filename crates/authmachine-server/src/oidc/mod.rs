@@ -45,6 +45,7 @@ pub const INTERACTION: &str = "/interaction";
 pub fn routes() -> Router<App> {
     Router::new()
         .route("/.well-known/openid-configuration", get(discovery::metadata))
+        .route("/.well-known/oauth-authorization-server", get(discovery::metadata))
         .route(JWKS, get(discovery::jwks))
         .route(AUTHORIZE, get(authorize::get).post(authorize::post))
         .route("/interaction/{handle}", get(interaction::get).post(interaction::post))

@@ -8,7 +8,7 @@ mod text;
 use http::Method;
 
 /// Every route of the router, and addresses that are none.
-const ROUTES: [&str; 22] = [
+const ROUTES: [&str; 23] = [
     "/",
     "/login",
     "/logout",
@@ -16,6 +16,7 @@ const ROUTES: [&str; 22] = [
     "/account/sessions/end",
     "/account/sessions/end-others",
     "/.well-known/openid-configuration",
+    "/.well-known/oauth-authorization-server",
     "/oidc/jwks",
     "/oidc/authorize",
     "/oidc/token",

@@ -67,6 +67,15 @@ async fn implicit_and_hybrid_are_named_while_they_are_on() {
 }
 
 #[both_engines]
+async fn clients_of_oauth_alone_find_the_same_document() {
+    let server = TestServer::start().await;
+    let openid = server.get("/.well-known/openid-configuration").send().await;
+    let oauth = server.get("/.well-known/oauth-authorization-server").send().await;
+    assert_eq!(oauth.assert_status(200).text(), openid.text());
+    assert_eq!(oauth.header("content-type"), Some("application/json"));
+}
+
+#[both_engines]
 async fn every_endpoint_named_is_there() {
     let server = TestServer::start().await;
     let document = server.get("/.well-known/openid-configuration").send().await.ok();
