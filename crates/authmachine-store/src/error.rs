@@ -33,7 +33,7 @@ pub enum StoreError {
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// A folder or file cannot be made or opened.
-    #[error("cannot open {path}: {source}; does it belong to the service's user?")]
+    #[error("cannot open {path}; does it belong to the service's user?")]
     File {
         /// Which.
         path: PathBuf,
@@ -61,7 +61,7 @@ pub enum OpenError {
         known: i64,
     },
     /// The database does not answer, or not as expected.
-    #[error("cannot open the database: {0}")]
+    #[error("cannot open the database")]
     Database(#[from] StoreError),
 }
 

@@ -127,3 +127,16 @@ fn help_is_a_command_too() {
     assert!(unknown.code == Some(2) && unknown.stderr.contains("no command `srve`"), "{unknown:?}");
     assert!(!place.data().exists());
 }
+
+#[test]
+fn a_place_that_cannot_be_opened_says_why_and_once() {
+    let place = Place::new();
+    place.write("data", "no folder");
+    let place = place.with("DATA__KEY_FILE", "key");
+    let said = place.refused(&["serve"]);
+    assert!(said.contains("cannot open ./data") && said.matches("os error").count() == 1, "{said}");
+    let place =
+        Place::new().with("DATABASE__URL", "postgres://a:b@127.0.0.1:1/a").with("DATA__KEY_FILE", "key");
+    let said = place.refused(&["serve"]);
+    assert!(said.contains("not available") && said.matches("os error").count() == 1, "{said}");
+}
