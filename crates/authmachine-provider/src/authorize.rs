@@ -266,6 +266,8 @@ pub fn check(
         }
         acr_values.extend(if acr.values.is_empty() { vec![ACR_PASSWORD.to_owned()] } else { wanted });
     }
+    acr_values.retain(|value| value == ACR_PASSWORD);
+    acr_values.truncate(1);
 
     Ok(AuthorizationRequest {
         client_id: client.id,
@@ -282,8 +284,19 @@ pub fn check(
         login_hint: params.get("login_hint").filter(|hint| hint.len() <= 254).map(str::to_owned),
         acr_values,
         ui_locales: params.get("ui_locales").filter(|locales| locales.len() <= 254).map(str::to_owned),
-        claims,
+        claims: worth_keeping(claims),
     })
+}
+
+/// What is still to be answered of `claims`: strangers' requests are kept while they wait, so nothing else of them is (checklist
+/// DO3). `sub` and `acr` have had their say, other names answer nothing, and values narrow nothing.
+fn worth_keeping(mut claims: ClaimsRequest) -> ClaimsRequest {
+    for asked in [&mut claims.userinfo, &mut claims.id_token] {
+        asked.retain(|claim| user_claims::scope_of(&claim.name).is_some());
+        asked.iter_mut().for_each(|claim| claim.values.clear());
+    }
+    claims.id_token_permissions = None;
+    claims
 }
 
 /// How a request wants to be answered: read before anything is refused, since refusals go the same way.
@@ -479,6 +492,26 @@ mod tests {
             }
             Refused::Page(page) => panic!("the client is told, but: {page:?}"),
         })
+    }
+
+    #[test]
+    fn do3_of_what_strangers_ask_only_what_can_be_answered_is_kept() {
+        let many = |prefix: &str| (0..500).map(|n| format!("{prefix}{n}")).collect::<Vec<_>>();
+        let acr_values = format!("{} {ACR_PASSWORD} {ACR_PASSWORD}", many("urn:x").join(" "));
+        let names: Vec<_> = many("x").iter().map(|name| format!(r#""{name}":null"#)).collect();
+        let claims = format!(
+            r#"{{"userinfo":{{"name":{{"values":["{}"]}},{}}},"id_token":{{"acr":null,"email":{{"essential":true}}}}}}"#,
+            "v".repeat(5_000),
+            names.join(",")
+        );
+        let request =
+            checked(&shop(), false, PkceRule::Auto, &[("acr_values", &acr_values), ("claims", &claims)])
+                .expect("legal");
+        assert_eq!(request.acr_values, [ACR_PASSWORD]);
+        assert_eq!(request.claims.userinfo.iter().map(|claim| &claim.name).collect::<Vec<_>>(), ["name"]);
+        assert_eq!(request.claims.id_token.iter().map(|claim| &claim.name).collect::<Vec<_>>(), ["email"]);
+        assert!(request.claims.id_token[0].essential);
+        assert!(serde_json::to_string(&request).expect("JSON").len() < 2_000);
     }
 
     #[test]
