@@ -20,8 +20,8 @@ use crate::error::PageError;
 
 /// The longest request target.
 pub const MAX_URI_BYTES: usize = 8 * 1024;
-/// How long a handler may take.
-pub const HANDLER_DEADLINE: Duration = Duration::from_secs(30);
+/// How long a handler may take: two seconds more than a body may, so that a slow body is told so (408) and is not our failure.
+pub const HANDLER_DEADLINE: Duration = Duration::from_secs(32);
 
 /// The policy of every answer that does not bring its own (checklist HD1).
 pub const CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; base-uri 'none'; \
