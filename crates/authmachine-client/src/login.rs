@@ -322,6 +322,22 @@ impl Login {
         Ok(Redirect { location: flow::url_with(endpoint, &parameters), set_cookies })
     }
 
+    /// Where a sign-in goes on that was begun under another name of this machine, such as 127.0.0.1 for localhost: the provider
+    /// sends the browser back to `PUBLIC_URL`, and cookies belong to one name.
+    pub(crate) fn under_own_name(&self, headers: &HeaderMap, return_to: &str) -> Option<Redirect> {
+        let settings = self.settings();
+        let came_to = format!("http://{}", headers.get(http::header::HOST)?.to_str().ok()?);
+        let is_another_name =
+            came_to != settings.public_url && redirect_uri::is_own_origin(&settings.public_url, &came_to);
+        is_another_name.then(|| Redirect {
+            location: flow::url_with(
+                &settings.own_url(&settings.paths.login),
+                &[("return_to", return_to.to_owned())],
+            ),
+            set_cookies: Vec::new(),
+        })
+    }
+
     /// The browser comes back from a logout. Who sends it here from elsewhere, without our `state`, ends nothing.
     pub(crate) fn signed_out(&self, headers: &HeaderMap, query: &str) -> Redirect {
         let mut attempts: Attempts = self.open(Kind::Attempts, headers).unwrap_or_default();

@@ -45,6 +45,9 @@ impl Login {
 async fn login(State(login): State<Login>, headers: HeaderMap, RawQuery(query): RawQuery) -> Response {
     let query = Params::parse(query.unwrap_or_default().as_bytes()).unwrap_or_default();
     let return_to = login.return_path(query.get("return_to"));
+    if let Some(redirect) = login.under_own_name(&headers, &return_to) {
+        return redirect.into_response();
+    }
     match login.start(&headers, return_to.clone()).await {
         Ok(redirect) => redirect.into_response(),
         Err(error) => error_page(&login, &error, &return_to, None),

@@ -6,6 +6,7 @@ use authmachine_client::StepKind;
 use authmachine_protocol::Params;
 use http::StatusCode;
 use serde_json::json;
+use tower::ServiceExt as _;
 
 use crate::{
     app::App,
@@ -391,4 +392,27 @@ async fn a_session_lasts_as_long_as_set() {
     assert_eq!(app.home().await, "nobody");
     app.assert_signed_out("at its end").await;
     assert_eq!(app.seconds_since_start(), 3_600);
+}
+
+#[tokio::test]
+async fn on_loopback_a_sign_in_goes_on_under_the_name_that_the_provider_sends_back_to() {
+    let app = App::with(|builder| builder.public_url("http://localhost:5000"));
+    let login = async |host: &str| {
+        let request = http::Request::get("/login?return_to=/private%3Fa=b").header("host", host);
+        let router = app.login.attach(axum::Router::new());
+        let sent = router
+            .oneshot(request.body(axum::body::Body::empty()).expect("a request"))
+            .await
+            .expect("infallible");
+        sent.headers()["location"].to_str().expect("ASCII").to_owned()
+    };
+    for other in ["127.0.0.1:5000", "[::1]:5000"] {
+        assert_eq!(login(other).await, "http://localhost:5000/login?return_to=%2Fprivate%3Fa%3Db", "{other}");
+    }
+    // The name itself, and whatever else somebody writes there: the redirect URI never comes from it.
+    for host in
+        ["localhost:5000", "127.0.0.1:5001", "evil.example:5000", "localhost.evil.example:5000", "x y"]
+    {
+        assert!(login(host).await.starts_with("https://op.example/authorize?"), "{host}");
+    }
 }
