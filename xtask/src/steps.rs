@@ -55,6 +55,13 @@ impl Steps {
         }
         let verdict = if self.have_failed() { "FAILED" } else { "passed" };
         println!("{:<24} {verdict}, {:.1} s", "all", self.started.elapsed().as_secs_f64());
+        let count = |is: fn(&Outcome) -> bool| self.done.iter().filter(|(_, outcome)| is(outcome)).count();
+        println!(
+            "steps: {} passed, {} failed, {} skipped",
+            count(|outcome| matches!(outcome, Outcome::Passed(_))),
+            count(|outcome| matches!(outcome, Outcome::Failed(_))),
+            count(|outcome| matches!(outcome, Outcome::Skipped)),
+        );
         ExitCode::from(u8::from(self.have_failed()))
     }
 }
