@@ -22,13 +22,10 @@ pub struct ClaimsRequest {
     /// Claims asked for in the ID token.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub id_token: Vec<RequestedClaim>,
-    /// Objects whose permissions are asked for at the userinfo endpoint, in order, each once. `Some` of an empty list
-    /// asks for the objects that are attached to the client.
+    /// Objects whose permissions are asked for, wherever the question stands, in order, each once; the answer is at the userinfo
+    /// endpoint. `Some` of an empty list asks for the objects that are attached to the client.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub userinfo_permissions: Option<Vec<String>>,
-    /// The same for the ID token.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub id_token_permissions: Option<Vec<String>>,
 }
 
 /// One claim asked for (OIDC Core §5.5.1).
@@ -78,11 +75,12 @@ impl ClaimsRequest {
         }
         let mut request = Self::default();
         (request.userinfo, request.userinfo_permissions) = section(&members, "userinfo")?;
-        (request.id_token, request.id_token_permissions) = section(&members, "id_token")?;
+        let in_id_token;
+        (request.id_token, in_id_token) = section(&members, "id_token")?;
         // The original clients write the question at the top level. Wherever it stands, its answer is at userinfo: a list in
         // the ID token would make it too large for a cookie.
         let top_level = members.get(AUTHMACHINE_PERMISSIONS).map(object_codes).transpose()?;
-        for codes in [request.id_token_permissions.clone(), top_level].into_iter().flatten() {
+        for codes in [in_id_token, top_level].into_iter().flatten() {
             let all = request.userinfo_permissions.get_or_insert_default();
             codes.into_iter().for_each(|code| push_once(all, code));
             check_count(all)?;
@@ -210,7 +208,6 @@ mod tests {
         assert_eq!(permissions(r#"{"other":1}"#), None);
         let request = ClaimsRequest::parse(r#"{"id_token":{"authmachine_permissions":{"values":["a"]}}}"#)
             .expect("legal");
-        assert_eq!(request.id_token_permissions, Some(vec!["a".to_owned()]));
         assert_eq!(request.userinfo_permissions, Some(vec!["a".to_owned()]));
     }
 

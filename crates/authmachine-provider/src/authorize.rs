@@ -295,7 +295,6 @@ fn worth_keeping(mut claims: ClaimsRequest) -> ClaimsRequest {
         asked.retain(|claim| user_claims::scope_of(&claim.name).is_some());
         asked.iter_mut().for_each(|claim| claim.values.clear());
     }
-    claims.id_token_permissions = None;
     claims
 }
 

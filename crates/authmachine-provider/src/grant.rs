@@ -27,8 +27,6 @@ pub struct Grant {
     pub nonce: Option<String>,
     /// `auth_time`: when the user proved themselves.
     pub auth_time: Option<Timestamp>,
-    /// Whether the request made `auth_time` a must (`max_age`, essential claim).
-    pub auth_time_requested: bool,
     /// `amr`.
     pub amr: Vec<String>,
     /// `acr`, when the request asked for it and it is held.

@@ -87,7 +87,6 @@ pub(crate) fn facts() -> GrantFacts {
             claims: ClaimsRequest::default(),
             nonce: None,
             auth_time: Some(BEFORE),
-            auth_time_requested: false,
             amr: vec!["pwd".to_owned()],
             acr: None,
             offline: true,

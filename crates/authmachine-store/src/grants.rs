@@ -24,7 +24,7 @@ macro_rules! facts {
     () => {
         concat!(
             "grants.id, grants.user_id, grants.client_id, grants.session_id, grants.scopes, grants.claims, grants.nonce, \
-             grants.auth_time, grants.auth_time_requested, grants.amr, grants.acr, grants.offline, grants.user_epoch, \
+             grants.auth_time, grants.amr, grants.acr, grants.offline, grants.user_epoch, \
              grants.consent_version, grants.created_at, grants.expires_at, grants.revoked_at, ",
             $crate::users::columns!(),
             ", ",
@@ -59,7 +59,6 @@ fn read(row: &mut Row<'_>) -> Result<Grant, StoreError> {
         claims: row.json()?,
         nonce: row.get()?,
         auth_time: row.get()?,
-        auth_time_requested: row.get()?,
         amr: row.json()?,
         acr: row.get()?,
         offline: row.get()?,
@@ -92,8 +91,8 @@ pub(crate) fn read_facts(row: &mut Row<'_>) -> Result<GrantFacts, StoreError> {
 statements! {
     FIND = concat!("SELECT ", facts!(), " FROM grants", facts_joins!(), "WHERE grants.id = $1");
     INSERT = "INSERT INTO grants (id, user_id, client_id, session_id, scopes, claims, nonce, auth_time,
-        auth_time_requested, amr, acr, offline, user_epoch, consent_version, created_at, expires_at, revoked_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)";
+        amr, acr, offline, user_epoch, consent_version, created_at, expires_at, revoked_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)";
     /// Without a session there is none to note it in.
     INSERT_SESSION_CLIENT = "INSERT INTO session_clients (session_id, client_id)
         SELECT id, CAST($1 AS BIGINT) FROM sessions WHERE id = $2 ON CONFLICT DO NOTHING";
@@ -124,7 +123,6 @@ impl Tx {
                 json(&grant.claims),
                 grant.nonce.as_ref(),
                 grant.auth_time,
-                grant.auth_time_requested,
                 json(&grant.amr),
                 grant.acr.as_ref(),
                 grant.offline,

@@ -88,7 +88,6 @@ impl Issue {
             claims,
             nonce: request.nonce,
             auth_time: Some(session.auth_time),
-            auth_time_requested: request.max_age.is_some(),
             amr: session.amr.clone(),
             acr: allowance.acr,
             user_epoch: signed_in.user.epoch,

@@ -106,7 +106,6 @@ CREATE TABLE grants (
     claims TEXT COLLATE "C" NOT NULL,
     nonce TEXT COLLATE "C",
     auth_time BIGINT,
-    auth_time_requested BOOLEAN NOT NULL,
     amr TEXT COLLATE "C" NOT NULL,
     acr TEXT COLLATE "C",
     offline BOOLEAN NOT NULL,

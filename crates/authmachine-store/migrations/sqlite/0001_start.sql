@@ -105,7 +105,6 @@ CREATE TABLE grants (
     claims TEXT NOT NULL,
     nonce TEXT,
     auth_time INTEGER,
-    auth_time_requested INTEGER NOT NULL,
     amr TEXT NOT NULL,
     acr TEXT,
     offline INTEGER NOT NULL,

@@ -37,7 +37,6 @@ pub(super) async fn grant(app: &App, client: &Client, form: &Params) -> Result<T
         claims: ClaimsRequest::default(),
         nonce: None,
         auth_time: None,
-        auth_time_requested: false,
         amr: Vec::new(),
         acr: None,
         offline: false,
