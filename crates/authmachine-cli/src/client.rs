@@ -6,6 +6,7 @@ use authmachine_permissions::check_object_code;
 use authmachine_protocol::redirect_uri::{self, ClientKind};
 use authmachine_protocol::{ClientAuthMethod, GrantType, ResponseType, Scopes};
 use authmachine_provider::client::{Client, PkceRule};
+use authmachine_provider::client_metadata::ClientMetadata;
 use authmachine_provider::event::{Event, EventKind};
 use authmachine_provider::ids::{ClientId, Kind};
 use authmachine_server::{keys, random};
@@ -186,9 +187,13 @@ fn add(place: &Place, new: Add) -> Result<()> {
         response_types: if facts.redirect_uri.is_empty() { Vec::new() } else { vec![ResponseType::Code] },
         scopes: SCOPES.into_iter().collect(),
         id_token_alg: Algorithm::RS256,
+        userinfo_alg: None,
+        sector: None,
         redirect_uris: Vec::new(),
         post_logout_redirect_uris: Vec::new(),
         objects: Vec::new(),
+        metadata: ClientMetadata::default(),
+        registration_sha256: None,
         disabled: false,
         created_at: installation.now(),
     };

@@ -5,6 +5,7 @@ use authmachine_jose::Algorithm;
 use authmachine_protocol::redirect_uri::ClientKind;
 use authmachine_protocol::{GrantType, ResponseType};
 use authmachine_provider::client::{Client, ObjectScope};
+use authmachine_provider::client_metadata::ClientMetadata;
 use authmachine_provider::handle::Handle;
 use authmachine_provider::ids::{ClientId, Kind, UserId};
 use authmachine_provider::user::{User, UserStatus};
@@ -150,10 +151,14 @@ fn add_client(
         response_types: vec![ResponseType::Code],
         scopes: ["openid", "profile", "email", "address", "phone", "offline_access"].into_iter().collect(),
         id_token_alg: Algorithm::RS256,
+        userinfo_alg: None,
+        sector: None,
         redirect_uris: addresses("/oidc-callback", client_port),
         post_logout_redirect_uris: addresses("/oidc-logout-callback", client_port),
         // A client of somebody else sees what it was given: one of the two.
         objects: if first_party { Vec::new() } else { vec![OBJECTS[0].to_owned()] },
+        metadata: ClientMetadata::default(),
+        registration_sha256: None,
         disabled: false,
         created_at: installation.now(),
     };

@@ -15,6 +15,7 @@ use authmachine_provider::event::{Event, EventKind};
 use authmachine_provider::ids::{EventId, IdSource, Kind};
 use authmachine_provider::keys::SigningKeyRecord;
 use authmachine_server::Clock;
+use authmachine_server::settings::RegistrationMode;
 use authmachine_store::settings::Database;
 use clap::Args;
 use serde_json::{Value, json};
@@ -165,6 +166,27 @@ fn of_config(config: &Config) -> Vec<Finding> {
             "implicit",
             "oidc.implicit is on: clients that registered it get tokens in addresses, where histories and scripts find them",
             "set oidc.implicit to false, and let clients use response_type=code with PKCE",
+        ));
+    }
+    if settings.unsigned_request_objects {
+        findings.push(Finding::risk(
+            "request objects",
+            "oidc.unsigned_request_objects is on: a request object shows nothing about who made it",
+            "set oidc.unsigned_request_objects to false, and let clients sign their request objects",
+        ));
+    }
+    if settings.unsigned_id_tokens {
+        findings.push(Finding::risk(
+            "unsigned ID tokens",
+            "oidc.unsigned_id_tokens is on: clients that registered it get ID tokens that nothing protects but the connection",
+            "set oidc.unsigned_id_tokens to false",
+        ));
+    }
+    if settings.registration.mode == RegistrationMode::Open {
+        findings.push(Finding::risk(
+            "registration",
+            "registration.mode is open: everybody can register clients, and show people their name on your pages",
+            "set registration.mode to token, and give initial access tokens to those who may register clients",
         ));
     }
     if settings.pkce == PkceRule::Public {
@@ -430,6 +452,7 @@ mod tests {
     use super::*;
     use authmachine_protocol::Scopes;
     use authmachine_provider::client::ObjectScope;
+    use authmachine_provider::client_metadata::ClientMetadata;
     use authmachine_provider::ids::{ApiTokenId, ClientId};
 
     const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
@@ -491,9 +514,13 @@ mod tests {
             response_types: Vec::new(),
             scopes: Scopes::default(),
             id_token_alg: Algorithm::RS256,
+            userinfo_alg: None,
+            sector: None,
             redirect_uris: vec!["https://shop.example/cb".to_owned()],
             post_logout_redirect_uris: Vec::new(),
             objects: Vec::new(),
+            metadata: ClientMetadata::default(),
+            registration_sha256: None,
             disabled: false,
             created_at: NOW,
         }

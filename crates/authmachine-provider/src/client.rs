@@ -4,6 +4,7 @@ use authmachine_jose::Algorithm;
 use authmachine_protocol::redirect_uri::{self, ClientKind};
 use authmachine_protocol::{ClientAuthMethod, GrantType, ResponseType, Scopes, Timestamp};
 
+use crate::client_metadata::ClientMetadata;
 use crate::ids::ClientId;
 
 /// Who must use PKCE (RFC 7636). Ordered: a client can be set stricter than the installation, never looser.
@@ -79,12 +80,20 @@ pub struct Client {
     pub scopes: Scopes,
     /// What its ID tokens are signed with.
     pub id_token_alg: Algorithm,
+    /// `userinfo_signed_response_alg`; `None` is plain JSON.
+    pub userinfo_alg: Option<Algorithm>,
+    /// The sector that its users' pairwise subjects belong to (OIDC Core §8.1); `None` is `subject_type=public`.
+    pub sector: Option<String>,
     /// `redirect_uris`.
     pub redirect_uris: Vec<String>,
     /// `post_logout_redirect_uris`.
     pub post_logout_redirect_uris: Vec<String>,
     /// The objects it may see; of a first-party client always all ([`Client::object_scope`]).
     pub objects: Vec<String>,
+    /// What it says of itself.
+    pub metadata: ClientMetadata,
+    /// SHA-256 of its registration access token (RFC 7592 §3); `None` unless it registered itself.
+    pub registration_sha256: Option<[u8; 32]>,
     /// Switched off by an operator.
     pub disabled: bool,
     /// When it was made.
@@ -95,6 +104,11 @@ impl Client {
     /// Whether it proves itself by nothing.
     pub fn is_public(&self) -> bool {
         self.auth_method == Some(ClientAuthMethod::None)
+    }
+
+    /// Whether it registered itself, so that nobody here has looked at it.
+    pub fn is_self_registered(&self) -> bool {
+        self.registration_sha256.is_some()
     }
 
     /// Whether it may use `grant_type`.

@@ -9,6 +9,7 @@ pub mod authorization_code;
 pub mod authorize;
 pub mod browser_session;
 pub mod client;
+pub mod client_metadata;
 pub mod consent;
 pub mod event;
 pub mod grant;

@@ -7,6 +7,7 @@ use serde_json::Map;
 
 use crate::browser_session::Session;
 use crate::client::{Client, ObjectScope};
+use crate::client_metadata::ClientMetadata;
 use crate::consent::Consent;
 use crate::grant::{Grant, GrantClient, GrantFacts};
 use crate::ids::{ClientId, GrantId, SessionId, UserId};
@@ -67,9 +68,13 @@ pub(crate) fn shop() -> Client {
         response_types: vec![ResponseType::Code],
         scopes: scopes("openid profile email offline_access"),
         id_token_alg: Algorithm::RS256,
+        userinfo_alg: None,
+        sector: None,
         redirect_uris: vec!["https://shop.example/cb".to_owned()],
         post_logout_redirect_uris: vec!["https://shop.example/bye".to_owned()],
         objects: Vec::new(),
+        metadata: ClientMetadata::default(),
+        registration_sha256: None,
         disabled: false,
         created_at: BEFORE,
     }

@@ -19,6 +19,12 @@ pub struct Settings {
     pub pkce: PkceRule,
     /// `oidc.implicit`: whether tokens may pass through browsers, for the clients that registered it (OIDC Core §3.2, §3.3).
     pub implicit: bool,
+    /// `oidc.unsigned_request_objects`: whether request objects with `alg=none` are read (OIDC Core §6.1).
+    pub unsigned_request_objects: bool,
+    /// `oidc.unsigned_id_tokens`: whether clients that registered it get ID tokens with `alg=none` at the token endpoint (OIDC Core §2).
+    pub unsigned_id_tokens: bool,
+    /// Dynamic registration.
+    pub registration: Registration,
     /// Name and colour on the pages.
     pub brand: Brand,
     /// Proxies whose `X-Forwarded-For` is believed.
@@ -35,10 +41,41 @@ impl Settings {
             lives: Lives::default(),
             pkce: PkceRule::Auto,
             implicit: false,
+            unsigned_request_objects: false,
+            unsigned_id_tokens: false,
+            registration: Registration::default(),
             brand: Brand::default(),
             trusted_proxies: Vec::new(),
             min_password_characters: authmachine_provider::password::MIN_CHARACTERS,
         }
+    }
+}
+
+/// Who may register clients by themselves (RFC 7591 §3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RegistrationMode {
+    /// Nobody: the endpoint is not there.
+    Off,
+    /// Who holds an initial access token.
+    Token,
+    /// Everybody.
+    Open,
+}
+
+/// Dynamic registration's settings (checklist DR1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Registration {
+    /// Who may.
+    pub mode: RegistrationMode,
+    /// The most self-registered clients there are at a time.
+    pub max_clients: i64,
+    /// After how many seconds without a sign-in a self-registered client is removed.
+    pub unused_s: i64,
+}
+
+impl Default for Registration {
+    fn default() -> Self {
+        Self { mode: RegistrationMode::Off, max_clients: 1_000, unused_s: 30 * 86_400 }
     }
 }
 

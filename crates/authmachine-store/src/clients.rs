@@ -1,5 +1,6 @@
 //! Clients, with their URIs and objects.
 
+use authmachine_jose::Algorithm;
 use authmachine_protocol::redirect_uri::ClientKind;
 use authmachine_protocol::{ClientAuthMethod, GrantType};
 use authmachine_provider::Timestamp;
@@ -22,7 +23,7 @@ macro_rules! select {
         concat!(
             "SELECT clients.id, clients.client_id, clients.name, clients.secret_hmac, clients.auth_method, clients.kind,
                 clients.first_party, clients.pkce, clients.grant_types, clients.response_types, clients.scopes,
-                clients.id_token_alg,
+                clients.id_token_alg, clients.userinfo_alg, clients.sector, clients.metadata, clients.registration_sha256,
                 clients.objects, clients.disabled, clients.created_at, client_uris.kind, client_uris.uri FROM ",
             $from,
             " LEFT JOIN client_uris ON client_uris.client_id = clients.id ",
@@ -41,10 +42,11 @@ statements! {
     LIST_OF_SESSION = select!("session_clients JOIN clients ON clients.id = session_clients.client_id",
         "WHERE session_clients.session_id = $1");
     INSERT = "INSERT INTO clients (id, client_id, name, secret_hmac, auth_method, kind, first_party, pkce, grant_types,
-        response_types, scopes, id_token_alg, objects, disabled, created_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) ON CONFLICT (client_id) DO NOTHING";
+        response_types, scopes, id_token_alg, userinfo_alg, sector, metadata, registration_sha256, objects, disabled, created_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19) ON CONFLICT (client_id) DO NOTHING";
     UPDATE = "UPDATE clients SET name = $1, secret_hmac = $2, auth_method = $3, kind = $4, first_party = $5, pkce = $6,
-        grant_types = $7, response_types = $8, scopes = $9, id_token_alg = $10, objects = $11, disabled = $12 WHERE id = $13";
+        grant_types = $7, response_types = $8, scopes = $9, id_token_alg = $10, userinfo_alg = $11,
+        sector = $12, metadata = $13, registration_sha256 = $14, objects = $15, disabled = $16 WHERE id = $17";
     SET_SECRET = "UPDATE clients SET secret_hmac = $1 WHERE id = $2";
     INSERT_URI = "INSERT INTO client_uris (client_id, kind, place, uri) VALUES ($1, $2, $3, $4)";
     DELETE_URIS = "DELETE FROM client_uris WHERE client_id = $1";
@@ -65,6 +67,10 @@ fn read(row: &mut Row<'_>) -> Result<Client, StoreError> {
         response_types: row.json()?,
         scopes: row.get()?,
         id_token_alg: row.get()?,
+        userinfo_alg: row.get()?,
+        sector: row.get()?,
+        metadata: row.json()?,
+        registration_sha256: row.get()?,
         objects: row.json()?,
         disabled: row.get()?,
         created_at: row.get()?,
@@ -153,6 +159,10 @@ impl Tx {
                 json(&client.response_types),
                 &client.scopes,
                 client.id_token_alg.as_str(),
+                client.userinfo_alg.map(Algorithm::as_str),
+                client.sector.as_deref(),
+                json(&client.metadata),
+                client.registration_sha256.as_ref(),
                 json(&client.objects),
                 client.disabled,
                 client.created_at,
@@ -181,6 +191,10 @@ impl Tx {
                 json(&client.response_types),
                 &client.scopes,
                 client.id_token_alg.as_str(),
+                client.userinfo_alg.map(Algorithm::as_str),
+                client.sector.as_deref(),
+                json(&client.metadata),
+                client.registration_sha256.as_ref(),
                 json(&client.objects),
                 client.disabled,
                 client.id,

@@ -22,7 +22,7 @@ macro_rules! steps {
     };
 }
 
-const STEPS: &[Step] = steps![1 "0001_start", 2 "0002_response_types",];
+const STEPS: &[Step] = steps![1 "0001_start", 2 "0002_response_types", 3 "0003_client_metadata",];
 
 const NEWEST: i64 = STEPS[STEPS.len() - 1].version;
 

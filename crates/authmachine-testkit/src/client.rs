@@ -6,6 +6,7 @@ use authmachine_jose::Algorithm;
 use authmachine_protocol::redirect_uri::ClientKind;
 use authmachine_protocol::{ClientAuthMethod, GrantType, ResponseType, Scopes, basic_auth, form, pkce};
 use authmachine_provider::client::{Client, PkceRule};
+use authmachine_provider::client_metadata::ClientMetadata;
 use authmachine_provider::ids::ClientId;
 use serde_json::Value;
 
@@ -48,9 +49,13 @@ impl ClientBuilder {
             response_types: vec![ResponseType::Code],
             scopes: Scopes::parse("openid profile email").expect("scopes"),
             id_token_alg: Algorithm::RS256,
+            userinfo_alg: None,
+            sector: None,
             redirect_uris: vec![format!("https://{client_id}.example/callback")],
             post_logout_redirect_uris: vec![format!("https://{client_id}.example/bye")],
             objects: Vec::new(),
+            metadata: ClientMetadata::default(),
+            registration_sha256: None,
             disabled: false,
             created_at: server.clock().now(),
         };

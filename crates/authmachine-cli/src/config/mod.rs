@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use authmachine_pages::Brand;
 use authmachine_provider::client::PkceRule;
 use authmachine_provider::{lives, password};
+use authmachine_server::settings::{Registration, RegistrationMode};
 use authmachine_server::{Issuer, Settings};
 use authmachine_store::settings::{Database, Synchronous};
 
@@ -29,6 +30,9 @@ const FILES: [&str; 2] = ["authmachine.toml", "/etc/authmachine/authmachine.toml
 const DATABASE_FLAG: &str = "--database";
 /// The master key's file in the data folder.
 const KEY_FILE: &str = "authmachine.key";
+
+/// The longest that anything lives.
+const YEARS: i64 = 10 * 366 * 86_400;
 
 /// A checked configuration.
 #[derive(Clone, Debug)]
@@ -55,6 +59,9 @@ pub(crate) struct Config {
     pub(crate) log: Log,
     /// Whether tokens may pass through browsers.
     pub(crate) implicit: bool,
+    unsigned_request_objects: bool,
+    unsigned_id_tokens: bool,
+    registration: Registration,
     /// Whether the installation is there to be certified.
     pub(crate) is_for_conformance: bool,
     /// Where the database was named.
@@ -143,7 +150,8 @@ impl Config {
 
     /// What `raw` means. Where something is wrong, `problems` gets it and something stands in its place.
     fn mean(raw: RawConfig, problems: &mut Vec<Problem>) -> Self {
-        let RawConfig { server, tls, database, data, pkce, oidc, lives, password, brand, log } = raw;
+        let RawConfig { server, tls, database, data, pkce, oidc, registration, lives, password, brand, log } =
+            raw;
         let mut check = Check(problems);
 
         let listen: Vec<SocketAddr> = check.each(&server.listen, |text| {
@@ -224,7 +232,25 @@ impl Config {
             _ => Err(format!("{word:?} is not standard or conformance")),
         });
         let is_for_conformance = is_for_conformance.unwrap_or(false);
-        let implicit = if oidc.implicit.is_default { is_for_conformance } else { oidc.implicit.value };
+        let switch = |given: &Given<bool>| if given.is_default { is_for_conformance } else { given.value };
+        let implicit = switch(&oidc.implicit);
+        let unsigned_request_objects = switch(&oidc.unsigned_request_objects);
+        let unsigned_id_tokens = switch(&oidc.unsigned_id_tokens);
+        let registration = Registration {
+            mode: match registration.mode.is_default && is_for_conformance {
+                true => RegistrationMode::Open,
+                false => check
+                    .read(&registration.mode, |word| match word {
+                        "off" => Ok(RegistrationMode::Off),
+                        "token" => Ok(RegistrationMode::Token),
+                        "open" => Ok(RegistrationMode::Open),
+                        _ => Err(format!("{word:?} is not off, token or open")),
+                    })
+                    .unwrap_or(RegistrationMode::Off),
+            },
+            max_clients: check.between(&registration.max_clients, 1..=1_000_000),
+            unused_s: check.seconds(&registration.unused, 3_600, YEARS),
+        };
         let pkce = match pkce.required.is_default && is_for_conformance {
             true => Some(PkceRule::Public),
             false => check.read(&pkce.required, |word| {
@@ -272,6 +298,9 @@ impl Config {
             database: store.unwrap_or(Database::Sqlite { folder, synchronous: Synchronous::Full }),
             key_file,
             implicit,
+            unsigned_request_objects,
+            unsigned_id_tokens,
+            registration,
             is_for_conformance,
             log: Log { json: json.unwrap_or(false), level: level.unwrap_or(tracing::Level::INFO) },
             database_place,
@@ -299,6 +328,9 @@ impl Config {
             lives: self.lives,
             pkce: self.pkce,
             implicit: self.implicit,
+            unsigned_request_objects: self.unsigned_request_objects,
+            unsigned_id_tokens: self.unsigned_id_tokens,
+            registration: self.registration,
             brand: self.brand.clone(),
             trusted_proxies: self.trusted_proxies.clone(),
             min_password_characters: self.min_password_characters,
@@ -367,6 +399,14 @@ impl Check<'_> {
         given.value
     }
 
+    fn seconds(&mut self, given: &Given<Seconds>, least: i64, most: i64) -> i64 {
+        let Seconds(seconds) = given.value;
+        if !(least..=most).contains(&seconds) {
+            self.say(given, format!("{seconds} s is not between {least} s and {most} s"));
+        }
+        seconds
+    }
+
     fn tls(&mut self, given: &sections::Tls) -> Option<tls::Files> {
         let sections::Tls { certificate_file, key_file } = given;
         match (certificate_file.value.as_str(), key_file.value.as_str()) {
@@ -384,14 +424,7 @@ impl Check<'_> {
     }
 
     fn lives(&mut self, given: &sections::Lives) -> lives::Lives {
-        const YEARS: i64 = 10 * 366 * 86_400;
-        let mut life = |given: &Given<Seconds>, least: i64, most: i64| {
-            let Seconds(seconds) = given.value;
-            if !(least..=most).contains(&seconds) {
-                self.say(given, format!("{seconds} s is not between {least} s and {most} s"));
-            }
-            seconds
-        };
+        let mut life = |given: &Given<Seconds>, least: i64, most: i64| self.seconds(given, least, most);
         let lives = lives::Lives {
             session_idle_s: life(&given.session_idle, 60, YEARS),
             session_s: life(&given.session, 60, YEARS),

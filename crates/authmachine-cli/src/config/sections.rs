@@ -115,12 +115,26 @@ sections! {
 
     /// OpenID Connect beyond what is good for everybody.
     oidc: Oidc {
-        /// `standard`; or `conformance`, for an installation that is there to be certified: `oidc.implicit` is on and
-        /// `pkce.required` is `public`, unless they are set.
+        /// `standard`; or `conformance`, for an installation that is there to be certified: the three switches below are on,
+        /// `registration.mode` is `open` and `pkce.required` is `public`, unless they are set.
         profile: String = "standard",
         /// Whether the response types with tokens may be used, implicit and hybrid, by the clients that are registered for them.
         /// Tokens then pass through browsers: `code` does without.
         implicit: bool = "false",
+        /// Whether request objects with `alg=none` are read: anybody may have written them.
+        unsigned_request_objects: bool = "false",
+        /// Whether clients that registered `id_token_signed_response_alg=none` get such ID tokens, at the token endpoint alone.
+        unsigned_id_tokens: bool = "false",
+    }
+
+    /// Dynamic registration of clients (RFC 7591).
+    registration: Registration {
+        /// Who may register clients: `off`, nobody; `token`, who holds an initial access token; `open`, everybody.
+        mode: String = "off",
+        /// The most clients that registered themselves, at a time.
+        max_clients: i64 = "1000",
+        /// How long a client that registered itself stays when nobody signs in with it.
+        unused: Seconds = "30d",
     }
 
     /// How long things live, such as `90s`, `10m`, `12h`, `14d`; a plain number is seconds.

@@ -154,6 +154,16 @@ fn the_profile_conformance_turns_on_what_nobody_set() {
     assert_eq!(read(conformance, &[]), (true, PkceRule::Public));
     assert_eq!(read(&format!("{conformance}implicit = false"), &[]), (false, PkceRule::Public));
     assert_eq!(read(conformance, &[("AUTHMACHINE__PKCE__REQUIRED", "all")]), (true, PkceRule::All));
+
+    use authmachine_server::settings::RegistrationMode::{Off, Open, Token};
+    let read = |file: &str| {
+        let settings = check(file, &[], &Flags::default()).expect("legal").settings(1);
+        (settings.unsigned_request_objects, settings.unsigned_id_tokens, settings.registration.mode)
+    };
+    assert_eq!(read(""), (false, false, Off));
+    assert_eq!(read(conformance), (true, true, Open));
+    assert_eq!(read(&format!("{conformance}unsigned_id_tokens = false")), (true, false, Open));
+    assert_eq!(read(&format!("{conformance}[registration]\nmode = \"token\"")), (true, true, Token));
 }
 
 #[test]

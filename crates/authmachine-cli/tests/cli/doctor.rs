@@ -60,7 +60,14 @@ fn az2_what_is_on_for_certification_is_named() {
     let place = healthy().with("OIDC__IMPLICIT", "true");
     assert_eq!(found(&place), (Some(1), vec!["risk implicit".to_owned()]));
     let place = healthy().with("OIDC__PROFILE", "conformance");
-    let expected = ["risk profile", "risk implicit", "risk pkce"];
+    let expected = [
+        "risk profile",
+        "risk implicit",
+        "risk request objects",
+        "risk unsigned ID tokens",
+        "risk registration",
+        "risk pkce",
+    ];
     assert_eq!(found(&place), (Some(1), expected.map(str::to_owned).to_vec()));
 }
 

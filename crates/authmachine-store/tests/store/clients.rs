@@ -2,6 +2,7 @@ use authmachine_jose::Algorithm;
 use authmachine_protocol::redirect_uri::ClientKind;
 use authmachine_protocol::{ClientAuthMethod, GrantType, ResponseType, Scopes};
 use authmachine_provider::client::Client;
+use authmachine_provider::client_metadata::ClientMetadata;
 use authmachine_store::StoreError;
 
 use crate::records::{NOW, client, grant, session, user};
@@ -19,6 +20,10 @@ fn bare(client_id: &str) -> Client {
         response_types: Vec::new(),
         scopes: Scopes::default(),
         id_token_alg: Algorithm::RS256,
+        userinfo_alg: None,
+        sector: None,
+        metadata: ClientMetadata::default(),
+        registration_sha256: None,
         redirect_uris: Vec::new(),
         post_logout_redirect_uris: Vec::new(),
         objects: Vec::new(),

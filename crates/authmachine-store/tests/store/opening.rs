@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use authmachine_protocol::ResponseType;
 use authmachine_provider::client::Client;
+use authmachine_provider::client_metadata::ClientMetadata;
 use authmachine_store::settings::{Database, Settings};
 use authmachine_store::{OpenError, Store, StoreError};
 
@@ -25,14 +26,25 @@ both_engines! {
         let (shop, bare) = (client("shop"), client("bare"));
         let new = [shop.clone(), bare.clone()];
         store.write(move |tx| new.iter().try_for_each(|client| tx.insert_client(client).map(drop))).await;
-        // What step 2 did is undone.
-        store.run_sql("ALTER TABLE clients DROP COLUMN response_types; DELETE FROM schema_steps WHERE version >= 2");
+        // What the later steps did is undone.
+        let added = ["response_types", "userinfo_alg", "sector", "metadata", "registration_sha256", "last_used_at"];
+        for column in added {
+            store.run_sql(&format!("ALTER TABLE clients DROP COLUMN {column}"));
+        }
+        store.run_sql("DELETE FROM schema_steps WHERE version >= 2");
         for _ in 0..2 {
             let again = store.open_again().expect("it opens, and opens once more");
             let found = again.read(|reads| reads.list_clients()).await.expect("it reads");
             let response_types = vec![ResponseType::Code];
             let expected = [&shop, &bare]
-                .map(|client| Client { response_types: response_types.clone(), ..client.clone() });
+                .map(|client| Client {
+                    response_types: response_types.clone(),
+                    userinfo_alg: None,
+                    sector: None,
+                    metadata: ClientMetadata::default(),
+                    registration_sha256: None,
+                    ..client.clone()
+                });
             assert_eq!(found, expected);
         }
     }

@@ -12,6 +12,7 @@ use authmachine_provider::api_token::ApiToken;
 use authmachine_provider::authorization_code::AuthorizationCode;
 use authmachine_provider::browser_session::Session;
 use authmachine_provider::client::{Client, ObjectScope, PkceRule};
+use authmachine_provider::client_metadata::{ClientMetadata, RequestObjectAlg};
 use authmachine_provider::event::{Event, EventKind};
 use authmachine_provider::grant::Grant;
 use authmachine_provider::handle::Presented;
@@ -90,6 +91,15 @@ pub(crate) fn client(client_id: &str) -> Client {
         response_types: vec![ResponseType::CodeIdTokenToken, ResponseType::Code],
         scopes: scopes("openid profile offline_access"),
         id_token_alg: Algorithm::ES256,
+        userinfo_alg: Some(Algorithm::RS256),
+        sector: Some("shop.example".to_owned()),
+        metadata: ClientMetadata {
+            logo_uri: Some("https://shop.example/logo".to_owned()),
+            request_object_signing_alg: Some(RequestObjectAlg::Unsigned),
+            default_max_age: Some(60),
+            ..ClientMetadata::default()
+        },
+        registration_sha256: Some([4; 32]),
         redirect_uris: vec!["https://shop.example/b".to_owned(), "https://shop.example/a".to_owned()],
         post_logout_redirect_uris: vec![format!("https://shop.example/{client_id}/bye")],
         objects: vec!["obj2".to_owned(), "obj1".to_owned()],
