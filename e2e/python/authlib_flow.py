@@ -14,7 +14,7 @@ from authlib.integrations.requests_client import OAuth2Session
 from joserfc import jwt
 from joserfc.jwk import KeySet
 
-from browser import TIMEOUT, log_in
+from browser import TIMEOUT, Browser
 
 ISSUER = os.environ["AUTHMACHINE_URL"].rstrip("/")
 CLIENT_ID = os.environ["AUTHMACHINE_CLIENT_ID"]
@@ -57,7 +57,7 @@ def main():
     url, state = client.create_authorization_url(
         discovery["authorization_endpoint"], nonce=nonce, code_verifier=verifier, **prompt
     )
-    callback = log_in(url, REDIRECT_URI, os.environ["LOGIN_USERNAME"], os.environ["LOGIN_PASSWORD"])
+    callback = Browser(os.environ["LOGIN_USERNAME"], os.environ["LOGIN_PASSWORD"]).go(url, REDIRECT_URI).url
     tokens = client.fetch_token(
         discovery["token_endpoint"], authorization_response=callback, state=state, code_verifier=verifier, timeout=TIMEOUT
     )

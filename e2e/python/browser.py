@@ -1,11 +1,14 @@
 """As much of a browser as a login needs: cookies, redirects, and forms filled in by what their fields are."""
 
+from dataclasses import dataclass
 from html.parser import HTMLParser
-from urllib.parse import urljoin
+from urllib.parse import parse_qsl, urljoin, urlsplit
 
 import requests
 
 TIMEOUT = 20
+# More than any way through the provider has.
+MAX_STEPS = 20
 
 
 class Form(HTMLParser):
@@ -43,23 +46,54 @@ class Form(HTMLParser):
             self._inside = False
 
 
-def log_in(authorization_url, redirect_uri, username, password):
-    """Goes to `authorization_url`, fills in every form on the way, and returns the URL that leads back to the client."""
-    session = requests.Session()
-    answer = session.get(authorization_url, allow_redirects=False, timeout=TIMEOUT)
-    for _ in range(20):
-        if answer.is_redirect:
-            url = urljoin(answer.url, answer.headers["location"])
-            if url.startswith(redirect_uri):
-                return url
-            answer = session.get(url, allow_redirects=False, timeout=TIMEOUT)
-            continue
-        form = Form(answer.text)
-        if form.action is None:
-            raise RuntimeError(f"a page without a form: {answer.status_code} {answer.url}\n{answer.text[:2000]}")
-        fields = form.fields | {name: {"username": username, "password": password}[what] for what, name in form.names.items()}
-        url = urljoin(answer.url, form.action)
-        # A browser names the page's origin with a form; a server may ask for it.
-        origin = "/".join(answer.url.split("/")[:3])
-        answer = session.post(url, data=fields, headers={"Origin": origin}, allow_redirects=False, timeout=TIMEOUT)
-    raise RuntimeError(f"20 pages and no way back to {redirect_uri}; the last was {answer.url}")
+@dataclass
+class Return:
+    """The request that leads back to the client: an address, and what was posted to it, if anything was."""
+
+    url: str
+    form: dict | None = None
+
+    @property
+    def way(self):
+        """Where the parameters stand: `form`, `fragment` or `query`."""
+        return "form" if self.form is not None else "fragment" if urlsplit(self.url).fragment else "query"
+
+    @property
+    def parameters(self):
+        """What the provider says, wherever it stands."""
+        if self.form is not None:
+            return self.form
+        parts = urlsplit(self.url)
+        return dict(parse_qsl(parts.fragment or parts.query, strict_parsing=True))
+
+
+class Browser:
+    """A person with a name and a password, and what their browser keeps from one visit to the next."""
+
+    def __init__(self, username, password):
+        self._session = requests.Session()
+        self._typed = {"username": username, "password": password}
+
+    def go(self, url, back_to):
+        """Goes to `url`, fills in every form on the way, and stops before it would ask for an address that begins with `back_to`."""
+        answer = self._session.get(url, allow_redirects=False, timeout=TIMEOUT)
+        for _ in range(MAX_STEPS):
+            if answer.is_redirect:
+                url = urljoin(answer.url, answer.headers["location"])
+                if url.startswith(back_to):
+                    return Return(url)
+                answer = self._session.get(url, allow_redirects=False, timeout=TIMEOUT)
+                continue
+            form = Form(answer.text)
+            if form.action is None:
+                raise RuntimeError(f"a page without a form: {answer.status_code} {answer.url}\n{answer.text[:2000]}")
+            fields = form.fields | {name: self._typed[what] for what, name in form.names.items()}
+            url = urljoin(answer.url, form.action)
+            if url.startswith(back_to):
+                return Return(url, fields)
+            # A browser names the page's origin with a form; a server may ask for it.
+            origin = "/".join(answer.url.split("/")[:3])
+            answer = self._session.post(
+                url, data=fields, headers={"Origin": origin}, allow_redirects=False, timeout=TIMEOUT
+            )
+        raise RuntimeError(f"{MAX_STEPS} pages and no way back to {back_to}; the last was {answer.url}")

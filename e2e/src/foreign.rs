@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::client::Client;
 use crate::process::{self, Process};
 use crate::provider::Provider;
-use crate::suite::Suite;
+use crate::suite::{Suite, note};
 
 /// Python with the packages of `e2e/python/requirements.txt`.
 pub struct Python(PathBuf);
@@ -24,8 +24,8 @@ pub struct Server {
     _process: Process,
 }
 
-/// A person's name and password, for programs that sign them in.
-pub type Person<'a> = (&'a str, &'a str);
+/// What a program is told in its environment, beside who it is and where: its own file has the names.
+pub type Settings<'a> = &'a [(&'a str, &'a str)];
 
 impl Python {
     /// `None` if it is left out by name.
@@ -56,19 +56,17 @@ impl Python {
         serve(&client.id, &mut command).await
     }
 
-    /// The code flow of `authlib_flow.py`; what it found out.
-    pub async fn authlib_flow(
+    /// Runs `program` as `client` at `provider`, with alice before its browser; what it found out.
+    pub async fn flow(
         &self,
+        program: &str,
         client: &Client,
         provider: &Provider,
-        person: Person<'_>,
-        scope: &str,
+        settings: Settings<'_>,
     ) -> Value {
-        flow(self.script("authlib_flow.py"), client, provider, person, scope).await
+        flow(self.script(program), program, client, provider, settings).await
     }
-}
 
-impl Python {
     /// The claims of an ID token, verified by the keys that `provider` publishes now.
     pub async fn verify_id_token(&self, provider: &Provider, token: &str) -> Value {
         let mut command = self.script("verify_id_token.py");
@@ -90,18 +88,15 @@ impl Node {
         command
     }
 
-    /// The code flow of `openid_client_flow.mjs`; what it found out.
-    pub async fn openid_client_flow(
+    /// Runs `program` as `client` at `provider`, with alice before its browser; what it found out.
+    pub async fn flow(
         &self,
+        program: &str,
         client: &Client,
         provider: &Provider,
-        person: Person<'_>,
-        scope: &str,
-        algorithm: &str,
+        settings: Settings<'_>,
     ) -> Value {
-        let mut command = self.script("openid_client_flow.mjs");
-        command.env("ID_TOKEN_ALG", algorithm);
-        flow(command, client, provider, person, scope).await
+        flow(self.script(program), program, client, provider, settings).await
     }
 
     /// `oidc-provider` with the client `test`, secret `test`, that listens at `app`.
@@ -138,15 +133,18 @@ async fn serve(name: &str, command: &mut Command) -> Server {
 
 async fn flow(
     mut command: Command,
+    program: &str,
     client: &Client,
     provider: &Provider,
-    person: Person<'_>,
-    scope: &str,
+    settings: Settings<'_>,
 ) -> Value {
     be_client(&mut command, client, provider);
-    command.env("AUTHMACHINE_SCOPE", scope).env("REDIRECT_URI", &client.redirect_uri);
-    command.env("LOGIN_USERNAME", person.0).env("LOGIN_PASSWORD", person.1);
+    command.env("REDIRECT_URI", &client.redirect_uri);
+    command.env("LOGIN_USERNAME", "alice").env("LOGIN_PASSWORD", provider.password());
+    command.envs(settings.iter().copied());
     let printed = process::stdout(command, None).await;
     let line = printed.lines().last().unwrap_or_default();
+    let shown: Vec<String> = settings.iter().map(|(name, value)| format!("{name}={value:?}")).collect();
+    note(format_args!("{program} as {}, {}: {line}", client.id, shown.join(" ")));
     serde_json::from_str(line).unwrap_or_else(|error| panic!("the last line is no JSON ({error}): {printed}"))
 }

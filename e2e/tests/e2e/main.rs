@@ -22,8 +22,10 @@ macro_rules! on_each_engine {
 
 mod browser;
 mod demo;
+mod interoperability;
 mod kill9;
 mod node;
 mod operations;
 mod pyoidc;
+mod python;
 mod xs2;

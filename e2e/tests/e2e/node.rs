@@ -22,9 +22,8 @@ async fn openid_client_goes_through_the_code_flow_with_pkce(engine: Engine) {
         (&modern, "openid email profile", "ES256"),
         (&public, "openid email profile", "RS256"),
     ] {
-        let found = node
-            .openid_client_flow(client, &provider, ("alice", provider.password()), scope, algorithm)
-            .await;
+        let settings = [("AUTHMACHINE_SCOPE", scope), ("ID_TOKEN_ALG", algorithm)];
+        let found = node.flow("openid_client_flow.mjs", client, &provider, &settings).await;
         assert_eq!(found["claims"]["sub"], id.as_str(), "{found}");
         assert_eq!(found["userinfo"]["preferred_username"], "alice", "{found}");
         assert_eq!(found["userinfo"]["email"], "alice@example.com", "{found}");
