@@ -196,6 +196,17 @@ fn of_config(config: &Config) -> Vec<Finding> {
             "set pkce.required to auto",
         ));
     }
+    if !settings.fetch.private_networks.is_empty() {
+        let networks: Vec<_> = settings.fetch.private_networks.iter().map(ToString::to_string).collect();
+        findings.push(Finding::advice(
+            "fetch",
+            format!(
+                "Who registers clients can let this server ask what is in {}, with plain http too",
+                networks.join(", ")
+            ),
+            "keep fetch.private_networks as narrow as the hosts of your clients' key sets and logout addresses",
+        ));
+    }
     if settings.lives.refresh_grace_s > 0 {
         findings.push(Finding::advice(
             "refresh tokens",

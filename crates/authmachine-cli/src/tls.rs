@@ -1,4 +1,4 @@
-//! The files of `[tls]`: read, checked, and read again when they change.
+//! Certificates in files: those of `[tls]`, read, checked, and read again when they change; and `fetch.ca_file`.
 
 use std::fs::{self, File, Metadata};
 use std::future::Future;
@@ -10,6 +10,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, anyhow, bail};
 use authmachine_provider::Timestamp;
 use authmachine_server::Clock;
+use authmachine_server::fetch::{CertificateDer, FetchSettings};
 use authmachine_server::listen::tls::{Certificate, CertificateError, Tls};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{MissedTickBehavior, interval};
@@ -61,6 +62,15 @@ pub(crate) fn read(files: &Files, now: Timestamp) -> Result<Certificate> {
         };
         anyhow!("cannot use {} with the key {}: {why}{when}", certificate.display(), key.display())
     })
+}
+
+/// Reads `fetch.ca_file`.
+///
+/// # Errors
+/// A file that cannot be read, or has no certificate.
+pub(crate) fn read_roots(file: &Path) -> Result<Vec<CertificateDer<'static>>> {
+    let pem = read_file("certificates", file, |_| Ok(()))?;
+    FetchSettings::certificates(&pem).with_context(|| format!("cannot use {}", file.display()))
 }
 
 fn read_file(

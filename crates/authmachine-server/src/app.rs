@@ -12,6 +12,7 @@ use authmachine_provider::ids::IdSource;
 use authmachine_store::{Store, StoreError};
 
 use crate::clock::Clock;
+use crate::fetch::{FetchSetupError, Fetcher};
 use crate::keys::{self, KeyError, KeyRing};
 use crate::metrics::Metrics;
 use crate::oidc::discovery::Documents;
@@ -39,6 +40,8 @@ pub struct Inner {
     pub passwords: PasswordHasher,
     /// Brand and static files of the pages.
     pub site: Arc<Site>,
+    /// The way to ask others.
+    pub fetcher: Fetcher,
     /// Counters.
     pub metrics: Metrics,
     current: ArcSwap<Current>,
@@ -60,6 +63,9 @@ pub enum StartError {
     /// The keys do not open.
     #[error(transparent)]
     Keys(#[from] KeyError),
+    /// The fetcher.
+    #[error(transparent)]
+    Fetch(#[from] FetchSetupError),
     /// The store.
     #[error("the database does not answer: {0}")]
     Store(#[from] StoreError),
@@ -90,6 +96,7 @@ impl App {
         let secrets = Secrets::derive(master_key);
         make_missing_keys(&store, &secrets, clock.now()).await?;
         let current = load_current(&settings, &store, &secrets, clock.now()).await?;
+        let fetcher = Fetcher::new(&settings.fetch)?;
         let site = Arc::new(Site::new(settings.brand.clone(), ""));
         // Drawn by lot, two of 64 numbers would be the same too often.
         let node = store.write(Instant::now() + WRITE_DEADLINE, |tx| tx.next_node()).await?;
@@ -101,7 +108,8 @@ impl App {
             secrets,
             passwords: PasswordHasher::default(),
             site,
-            metrics: Metrics::default(),
+            metrics: Metrics::new(fetcher.counters()),
+            fetcher,
             current: ArcSwap::from_pointee(current),
         })))
     }

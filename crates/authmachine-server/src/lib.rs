@@ -10,6 +10,7 @@ pub mod clock;
 pub mod cors;
 pub mod error;
 pub mod events;
+pub mod fetch;
 pub mod health;
 pub mod jobs;
 pub mod keys;

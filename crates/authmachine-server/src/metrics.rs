@@ -15,6 +15,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use crate::app::App;
+use crate::fetch::Fetches;
 
 /// `GET /metrics`.
 pub async fn get(State(app): State<App>) -> Response {
@@ -45,6 +46,7 @@ pub struct Metrics {
     tokens_revoked: AtomicU64,
     /// Counted by [`crate::listen`].
     pub connections: Arc<Connections>,
+    fetches: Arc<Fetches>,
 }
 
 /// What is counted about connections.
@@ -68,6 +70,11 @@ struct Route {
 }
 
 impl Metrics {
+    /// Counters at zero, with those of the fetcher.
+    pub fn new(fetches: Arc<Fetches>) -> Self {
+        Self { fetches, ..Self::default() }
+    }
+
     /// Counts an answer; `route` is its template, empty when nothing matched.
     pub fn count(&self, route: &str, status: StatusCode, elapsed: Duration) {
         let us = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX);
@@ -158,6 +165,10 @@ impl Metrics {
             "Revocations asked for by clients and at sign-out.",
             &self.tokens_revoked,
         );
+        page.head("fetches_total", "counter", "Fetches of what others named, by result.");
+        for (result, count) in self.fetches.counts() {
+            page.line("fetches_total", &format!("result=\"{result}\""), count);
+        }
 
         let connections = &self.connections;
         let closed = connections.closed.load(Relaxed);
@@ -295,6 +306,7 @@ mod tests {
             r#"authmachine_tokens_issued_total{grant_type="refresh_token"} 1"#,
             r#"authmachine_tokens_issued_total{grant_type="authorization_code"} 0"#,
             r#"authmachine_tokens_issued_total{grant_type="implicit"} 1"#,
+            r#"authmachine_fetches_total{result="not_allowed"} 0"#,
             "authmachine_connections_open 2",
             "authmachine_store_commit_seconds_total 1.5",
         ] {

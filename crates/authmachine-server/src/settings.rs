@@ -8,6 +8,8 @@ use authmachine_provider::client::PkceRule;
 use authmachine_provider::lives::Lives;
 use url::Url;
 
+use crate::fetch::FetchSettings;
+
 /// The settings of a running provider.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -31,6 +33,8 @@ pub struct Settings {
     pub trusted_proxies: Vec<IpAddr>,
     /// The fewest characters of a new password.
     pub min_password_characters: usize,
+    /// Whom we may ask beyond the public internet.
+    pub fetch: FetchSettings,
 }
 
 impl Settings {
@@ -47,6 +51,7 @@ impl Settings {
             brand: Brand::default(),
             trusted_proxies: Vec::new(),
             min_password_characters: authmachine_provider::password::MIN_CHARACTERS,
+            fetch: FetchSettings::default(),
         }
     }
 }

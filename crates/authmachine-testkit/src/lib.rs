@@ -2,7 +2,8 @@
 //!
 //! A test starts a [`TestServer`]: the real router over a real store of its own, called in process, with a clock that stands still.
 //! Who acts on it is an actor: a [`Browser`] with its cookies, a [`ClientApp`] that redeems and refreshes, a program with an API
-//! token. When the server is dropped it checks that no handler panicked and that no secret it saw go by stands in the log.
+//! token, a [`WebSite`] that the server asks. When the server is dropped it checks that no handler panicked and that no secret it saw
+//! go by stands in the log.
 //!
 //! ```ignore
 //! #[both_engines]
@@ -27,6 +28,7 @@ mod keys;
 mod logs;
 mod permissions;
 mod server;
+mod site;
 mod user;
 
 pub use answer::Answer;
@@ -39,4 +41,5 @@ pub use engine::{Engine, run};
 pub use html::{Form, forms, unescape};
 pub use permissions::ApiClient;
 pub use server::{ISSUER, RequestBuilder, TestServer, fragment, query};
+pub use site::{Received, WebSite, reach_loopback};
 pub use user::{PASSWORD, UserBuilder};

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use authmachine_pages::Brand;
 use authmachine_provider::client::PkceRule;
 use authmachine_provider::{lives, password};
+use authmachine_server::fetch::FetchSettings;
 use authmachine_server::settings::{Registration, RegistrationMode};
 use authmachine_server::{Issuer, Settings};
 use authmachine_store::settings::{Database, Synchronous};
@@ -68,6 +69,7 @@ pub(crate) struct Config {
     database_place: String,
     lives: lives::Lives,
     pkce: PkceRule,
+    fetch: FetchSettings,
     brand: Brand,
     trusted_proxies: Vec<IpAddr>,
     min_password_characters: usize,
@@ -150,8 +152,20 @@ impl Config {
 
     /// What `raw` means. Where something is wrong, `problems` gets it and something stands in its place.
     fn mean(raw: RawConfig, problems: &mut Vec<Problem>) -> Self {
-        let RawConfig { server, tls, database, data, pkce, oidc, registration, lives, password, brand, log } =
-            raw;
+        let RawConfig {
+            server,
+            tls,
+            database,
+            data,
+            pkce,
+            oidc,
+            registration,
+            fetch,
+            lives,
+            password,
+            brand,
+            log,
+        } = raw;
         let mut check = Check(problems);
 
         let listen: Vec<SocketAddr> = check.each(&server.listen, |text| {
@@ -257,6 +271,14 @@ impl Config {
                 PkceRule::from_word(word).ok_or_else(|| format!("{word:?} is not auto, all or public"))
             }),
         };
+        let private_networks = check.each(&fetch.private_networks, |text| {
+            text.parse().map_err(|why| format!("{text:?} is not a network: {why}"))
+        });
+        let ca_certificates = check.read(&fetch.ca_file, |file| match file {
+            "" => Ok(Vec::new()),
+            _ => tls::read_roots(Path::new(file)).map_err(|why| format!("{why:#}")),
+        });
+        let fetch = FetchSettings { private_networks, ca_certificates: ca_certificates.unwrap_or_default() };
         let lives = check.lives(&lives);
         let min_password_characters =
             check.between(&password.min_characters, password::MIN_CHARACTERS as i64..=128);
@@ -306,6 +328,7 @@ impl Config {
             database_place,
             lives,
             pkce: pkce.unwrap_or(PkceRule::Auto),
+            fetch,
             brand: Brand {
                 product_name: product_name.unwrap_or(usual.product_name),
                 accent: accent.unwrap_or(usual.accent),
@@ -333,6 +356,7 @@ impl Config {
             registration: self.registration,
             brand: self.brand.clone(),
             trusted_proxies: self.trusted_proxies.clone(),
+            fetch: self.fetch.clone(),
             min_password_characters: self.min_password_characters,
             ..Settings::new(issuer)
         }

@@ -137,6 +137,15 @@ sections! {
         unused: Seconds = "30d",
     }
 
+    /// What the server fetches by itself from addresses that clients name: key sets, request objects, sector documents; and where it
+    /// sends logout tokens. Always public addresses and https, but for these.
+    fetch: Fetch {
+        /// Networks such as `10.0.0.0/8`, or single addresses, that may be asked though they are private, and with plain http too.
+        private_networks: Vec<String> = "",
+        /// A file of certificates in PEM that are trusted beside the roots of this machine. Read at the start. Empty: none.
+        ca_file: String = "",
+    }
+
     /// How long things live, such as `90s`, `10m`, `12h`, `14d`; a plain number is seconds.
     lives: Lives {
         /// A session without use. Its end stops single sign-on, not what was issued.

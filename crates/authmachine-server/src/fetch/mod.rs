@@ -1,0 +1,511 @@
+//! The one way in which the server asks others: key sets, sector documents, request objects, logout receivers. Somebody else
+//! chose these addresses, so each is fetched as if by an enemy (checklist SR1 to SR4).
+//!
+//! - https, with a verified certificate; every address of the host is public. Networks on the operator's list may be private and
+//!   plain http.
+//! - The connection goes to an address that was checked: a name is looked up once, by the client's own resolver.
+//! - No redirect, proxy, cookie or referrer. Five seconds and 256 KiB for all of it, and few fetches at once.
+//!
+//! Why a fetch failed is for the operator's log. Strangers learn only that it did: else they could scan a network through us.
+
+mod network;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::error::Error;
+use std::future::Future;
+use std::io;
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{StatusCode, header};
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::{Certificate, Client, ClientBuilder, Response};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
+use tokio_rustls::rustls::pki_types::pem::PemObject as _;
+use tokio_rustls::rustls::{self, RootCertStore};
+use url::{Host, Url};
+
+pub use network::{IpNetwork, IpNetworkError, is_public};
+pub use tokio_rustls::rustls::pki_types::CertificateDer;
+
+/// The time for all of a fetch, waiting included.
+const DEADLINE: Duration = Duration::from_secs(5);
+/// The time for a connection, shared by the addresses of a name.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// The most bytes of a body.
+pub const MAX_BODY_BYTES: usize = 256 * 1024;
+/// Fetches at once.
+const MAX_FETCHES: usize = 64;
+/// Fetches at once from one host, so that a slow one leaves room for the others (checklist LO4).
+const MAX_FETCHES_OF_HOST: usize = 8;
+
+/// What the operator allows beyond the public internet.
+#[derive(Clone, Debug, Default)]
+pub struct FetchSettings {
+    /// `fetch.private_networks`: may be private, and plain http.
+    pub private_networks: Vec<IpNetwork>,
+    /// `fetch.ca_file`: trusted beside the roots of this machine.
+    pub ca_certificates: Vec<CertificateDer<'static>>,
+}
+
+/// Why no fetcher can be made.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FetchSetupError {
+    /// No certificate in PEM.
+    #[error("no certificate is in its file (PEM, from -----BEGIN CERTIFICATE----- on)")]
+    NoCertificate,
+    /// One that cannot be a root.
+    #[error("one of its certificates is damaged")]
+    UnusableCertificate,
+    /// TLS does not start.
+    #[error("cannot prepare TLS for fetches: {0}")]
+    Tls(String),
+}
+
+impl FetchSettings {
+    /// The certificates in the text of `fetch.ca_file`.
+    ///
+    /// # Errors
+    /// [`FetchSetupError`].
+    pub fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, FetchSetupError> {
+        let certificates: Vec<_> = CertificateDer::pem_slice_iter(pem)
+            .collect::<Result<_, _>>()
+            .map_err(|_| FetchSetupError::UnusableCertificate)?;
+        if certificates.is_empty() {
+            return Err(FetchSetupError::NoCertificate);
+        }
+        let mut roots = RootCertStore::empty();
+        for certificate in &certificates {
+            roots.add(certificate.clone()).map_err(|_| FetchSetupError::UnusableCertificate)?;
+        }
+        Ok(certificates)
+    }
+}
+
+/// Why there is no answer: for log, metrics and events, never for strangers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FetchError {
+    /// Not an absolute http or https URL of a host, or with a user.
+    #[error("it is not an https URL without user and password")]
+    Url,
+    /// Plain http, and not to a network on the list.
+    #[error("plain http is only for the networks in fetch.private_networks")]
+    PlainHttp,
+    /// An address that is neither public nor on the list.
+    #[error("its address is neither public nor in fetch.private_networks")]
+    NotAllowed,
+    /// The name has no address.
+    #[error("its name cannot be looked up")]
+    Dns,
+    /// Nobody answers there.
+    #[error("there is no connection")]
+    Connect,
+    /// A certificate that is not trusted, or no TLS.
+    #[error("TLS failed")]
+    Tls,
+    /// Not all within five seconds.
+    #[error("it takes too long")]
+    Timeout,
+    /// An answer that leads elsewhere.
+    #[error("it redirects, which is not followed")]
+    Redirect,
+    /// Not 200.
+    #[error("its status is {0}")]
+    Status(u16),
+    /// None of the expected types.
+    #[error("its content type is another one")]
+    ContentType,
+    /// More than 256 KiB.
+    #[error("it is too long")]
+    TooLarge,
+    /// Cut short, or not HTTP.
+    #[error("the connection broke")]
+    Broken,
+}
+
+impl FetchError {
+    /// The word in metrics, log and events.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Url => "url",
+            Self::PlainHttp => "plain_http",
+            Self::NotAllowed => "not_allowed",
+            Self::Dns => "dns",
+            Self::Connect => "connect",
+            Self::Tls => "tls",
+            Self::Timeout => "timeout",
+            Self::Redirect => "redirect",
+            Self::Status(_) => "status",
+            Self::ContentType => "content_type",
+            Self::TooLarge => "too_large",
+            Self::Broken => "broken",
+        }
+    }
+}
+
+/// A document.
+#[derive(Clone, Debug)]
+pub struct Fetched {
+    /// Its media type in lower case, without parameters; empty when it has none.
+    pub content_type: String,
+    /// The whole body.
+    pub body: Bytes,
+}
+
+/// The fetches so far, by result.
+#[derive(Debug, Default)]
+pub struct Fetches([AtomicU64; Self::RESULTS.len()]);
+
+impl Fetches {
+    const RESULTS: [&'static str; 13] = [
+        "ok",
+        "url",
+        "plain_http",
+        "not_allowed",
+        "dns",
+        "connect",
+        "tls",
+        "timeout",
+        "redirect",
+        "status",
+        "content_type",
+        "too_large",
+        "broken",
+    ];
+
+    fn count(&self, result: &str) {
+        if let Some(index) = Self::RESULTS.iter().position(|known| *known == result) {
+            self.0[index].fetch_add(1, Relaxed);
+        }
+    }
+
+    /// Each result with its count.
+    pub fn counts(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        Self::RESULTS.into_iter().zip(self.0.iter().map(|count| count.load(Relaxed)))
+    }
+}
+
+/// Fetches, guarded. Cheap to clone.
+#[derive(Clone)]
+pub struct Fetcher(Arc<Inner>);
+
+struct Inner {
+    https: Way,
+    plain: Way,
+    deadline: Duration,
+    fetches: Semaphore,
+    hosts: Mutex<HashMap<String, Arc<Semaphore>>>,
+    counters: Arc<Fetches>,
+}
+
+/// How a scheme is spoken, and with whom.
+struct Way {
+    client: Client,
+    allowed: Allowed,
+}
+
+impl Fetcher {
+    /// A fetcher for the public internet and what `settings` allow.
+    ///
+    /// # Errors
+    /// [`FetchSetupError`]: a certificate that cannot be a root.
+    pub fn new(settings: &FetchSettings) -> Result<Self, FetchSetupError> {
+        Self::with_lookup(settings, DEADLINE, |name| Ok((name, 0).to_socket_addrs()?.collect()))
+    }
+
+    fn with_lookup(
+        settings: &FetchSettings,
+        deadline: Duration,
+        lookup: Lookup,
+    ) -> Result<Self, FetchSetupError> {
+        let lookups = Arc::new(Semaphore::new(MAX_FETCHES));
+        let networks: Arc<[IpNetwork]> = settings.private_networks.as_slice().into();
+        let way = |refusal, trust: &dyn Fn(ClientBuilder) -> Result<Client, reqwest::Error>| {
+            let allowed = Allowed { networks: networks.clone(), refusal };
+            let resolver = Resolver { lookup, lookups: lookups.clone(), allowed: allowed.clone() };
+            trust(client(resolver)).map(|client| Way { client, allowed })
+        };
+        let failed = |error: reqwest::Error| FetchSetupError::Tls(causes(&error));
+        let roots = settings
+            .ca_certificates
+            .iter()
+            .map(|der| Certificate::from_der(der))
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(failed)?;
+        let https = way(FetchError::NotAllowed, &|client| client.tls_certs_merge(roots.clone()).build())
+            .or_else(|why| {
+                // A machine without root certificates still starts.
+                let https =
+                    way(FetchError::NotAllowed, &|client| client.tls_certs_only(roots.clone()).build())?;
+                tracing::warn!(
+                    cause = causes(&why),
+                    "This machine has no root certificates: https is fetched only with those of fetch.ca_file"
+                );
+                Ok(https)
+            })
+            .map_err(failed)?;
+        let plain =
+            way(FetchError::PlainHttp, &|client| client.tls_certs_only([]).build()).map_err(failed)?;
+        Ok(Self(Arc::new(Inner {
+            https,
+            plain,
+            deadline,
+            fetches: Semaphore::new(MAX_FETCHES),
+            hosts: Mutex::default(),
+            counters: Arc::default(),
+        })))
+    }
+
+    /// Gets a document of one of `content_types`, in lower case and without parameters; of any type when there are none.
+    ///
+    /// # Errors
+    /// [`FetchError`], logged and counted here.
+    pub async fn get(&self, url: &str, content_types: &[&str]) -> Result<Fetched, FetchError> {
+        self.within_bounds(url, |client, url| async move {
+            let accept = if content_types.is_empty() { "*/*".to_owned() } else { content_types.join(", ") };
+            let answer = client.get(url).header(header::ACCEPT, accept).send().await?;
+            read(answer, content_types).await
+        })
+        .await
+    }
+
+    /// Posts a form; what the status is. The answer's body is not read.
+    ///
+    /// # Errors
+    /// [`FetchError`], logged and counted here. Statuses other than redirects are none.
+    pub async fn post_form(&self, url: &str, form: &[(&str, &str)]) -> Result<u16, FetchError> {
+        let body = authmachine_protocol::form::encode(form.iter().copied());
+        self.within_bounds(url, |client, url| async move {
+            let request = client.post(url).header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+            Ok(not_redirected(request.body(body).send().await?.status())?.as_u16())
+        })
+        .await
+    }
+
+    /// What it counts.
+    pub fn counters(&self) -> Arc<Fetches> {
+        self.0.counters.clone()
+    }
+
+    async fn within_bounds<T, F>(
+        &self,
+        url: &str,
+        exchange: impl FnOnce(Client, Url) -> F,
+    ) -> Result<T, FetchError>
+    where
+        F: Future<Output = Result<T, Failure>>,
+    {
+        let url = parse(url);
+        let host = url.as_ref().ok().and_then(Url::host_str).unwrap_or_default().to_owned();
+        let fetch = async {
+            let url = url?;
+            let way = self.way(&url)?;
+            let _of_host = self.place_of_host(&host).await;
+            let _place = self.0.fetches.acquire().await.expect("it is never closed");
+            exchange(way.client.clone(), url).await
+        };
+        let fetched = timeout(self.0.deadline, fetch).await;
+        match fetched.unwrap_or_else(|_| Err(FetchError::Timeout.into())) {
+            Ok(fetched) => {
+                self.0.counters.count("ok");
+                Ok(fetched)
+            }
+            Err(Failure { error, cause }) => {
+                self.0.counters.count(error.word());
+                tracing::warn!(host, result = error.word(), cause, "A fetch from {host:?} failed: {error}");
+                Err(error)
+            }
+        }
+    }
+
+    /// The way to a URL. A host that is an address is not looked up, so it is judged here.
+    fn way(&self, url: &Url) -> Result<&Way, FetchError> {
+        let way = if url.scheme() == "https" { &self.0.https } else { &self.0.plain };
+        match url.host() {
+            Some(Host::Ipv4(address)) => way.allowed.check(address.into())?,
+            Some(Host::Ipv6(address)) => way.allowed.check(address.into())?,
+            Some(Host::Domain(_)) => way.allowed.check_any()?,
+            None => return Err(FetchError::Url),
+        }
+        Ok(way)
+    }
+
+    async fn place_of_host(&self, host: &str) -> OwnedSemaphorePermit {
+        let places = {
+            let mut hosts = self.0.hosts.lock().unwrap_or_else(PoisonError::into_inner);
+            // Nobody holds or waits for a place at these.
+            hosts.retain(|_, places| Arc::strong_count(places) > 1);
+            let new = || Arc::new(Semaphore::new(MAX_FETCHES_OF_HOST));
+            hosts.entry(host.to_owned()).or_insert_with(new).clone()
+        };
+        places.acquire_owned().await.expect("it is never closed")
+    }
+}
+
+/// What is bound alike for both schemes.
+fn client(resolver: Resolver) -> ClientBuilder {
+    Client::builder()
+        .dns_resolver(resolver)
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .referer(false)
+        .user_agent("AuthMachine")
+        .connect_timeout(CONNECT_TIMEOUT)
+        // Each fetch looks the name up anew: whoever moves away is not asked on an old connection.
+        .pool_max_idle_per_host(0)
+}
+
+/// A URL that may be fetched if its addresses may, without its fragment.
+///
+/// Browsers mend `https:host`, `https:///host`, backslashes and spaces. What we store is compared by others, who may not.
+fn parse(text: &str) -> Result<Url, FetchError> {
+    let (scheme, rest) = text.split_once("://").ok_or(FetchError::Url)?;
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let is_odd = |c: char| c.is_control() || c.is_whitespace() || c == '\\';
+    if !["http", "https"].iter().any(|known| scheme.eq_ignore_ascii_case(known))
+        || authority.is_empty()
+        || authority.contains('@')
+        || text.contains(is_odd)
+    {
+        return Err(FetchError::Url);
+    }
+    let mut url = Url::parse(text).map_err(|_| FetchError::Url)?;
+    url.set_fragment(None);
+    Ok(url)
+}
+
+fn not_redirected(status: StatusCode) -> Result<StatusCode, FetchError> {
+    if status.is_redirection() { Err(FetchError::Redirect) } else { Ok(status) }
+}
+
+async fn read(mut answer: Response, content_types: &[&str]) -> Result<Fetched, Failure> {
+    let status = not_redirected(answer.status())?;
+    if status != StatusCode::OK {
+        return Err(FetchError::Status(status.as_u16()).into());
+    }
+    let content_type = essence(&answer);
+    if !content_types.is_empty() && !content_types.contains(&content_type.as_str()) {
+        return Err(FetchError::ContentType.into());
+    }
+    let mut body = Vec::new();
+    while let Some(chunk) = answer.chunk().await? {
+        if body.len() + chunk.len() > MAX_BODY_BYTES {
+            return Err(FetchError::TooLarge.into());
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(Fetched { content_type, body: body.into() })
+}
+
+/// The media type without parameters (RFC 9110 §8.3); two of them are none.
+fn essence(answer: &Response) -> String {
+    let mut all = answer.headers().get_all(header::CONTENT_TYPE).iter();
+    let (Some(only), None) = (all.next(), all.next()) else { return String::new() };
+    only.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+}
+
+/// Who may be asked.
+#[derive(Clone)]
+struct Allowed {
+    networks: Arc<[IpNetwork]>,
+    /// What an address is told that is not. With [`FetchError::NotAllowed`], public ones are.
+    refusal: FetchError,
+}
+
+impl Allowed {
+    fn check(&self, address: IpAddr) -> Result<(), FetchError> {
+        let is_listed = self.networks.iter().any(|network| network.contains(address));
+        let is_allowed = is_listed || self.refusal == FetchError::NotAllowed && is_public(address);
+        if is_allowed { Ok(()) } else { Err(self.refusal) }
+    }
+
+    /// Whether any address is: if not, no name needs to be looked up.
+    fn check_any(&self) -> Result<(), FetchError> {
+        let any = self.refusal == FetchError::NotAllowed || !self.networks.is_empty();
+        if any { Ok(()) } else { Err(self.refusal) }
+    }
+}
+
+/// The system's way to look up a name, which blocks its thread.
+type Lookup = fn(&str) -> io::Result<Vec<SocketAddr>>;
+
+/// Hands the client addresses that were checked, all of them or none.
+struct Resolver {
+    lookup: Lookup,
+    /// A lookup cannot be broken off: it keeps its place until it ends, though its fetch be over.
+    lookups: Arc<Semaphore>,
+    allowed: Allowed,
+}
+
+impl Resolve for Resolver {
+    fn resolve(&self, name: Name) -> Resolving {
+        let (lookup, lookups, allowed) = (self.lookup, self.lookups.clone(), self.allowed.clone());
+        Box::pin(async move {
+            let place = lookups.acquire_owned().await.expect("it is never closed");
+            let looked_up = tokio::task::spawn_blocking(move || {
+                let _place = place;
+                lookup(name.as_str())
+            });
+            let addresses = looked_up.await?.map_err(|_| FetchError::Dns)?;
+            if addresses.is_empty() {
+                return Err(FetchError::Dns.into());
+            }
+            // One that is not allowed spoils the name: its owner mixes them for a reason.
+            addresses.iter().try_for_each(|address| allowed.check(address.ip()))?;
+            Ok(Box::new(addresses.into_iter()) as Addrs)
+        })
+    }
+}
+
+/// A failure with what the libraries say of it.
+struct Failure {
+    error: FetchError,
+    cause: Option<String>,
+}
+
+impl From<FetchError> for Failure {
+    fn from(error: FetchError) -> Self {
+        Self { error, cause: None }
+    }
+}
+
+impl From<reqwest::Error> for Failure {
+    fn from(why: reqwest::Error) -> Self {
+        // Its query may be a secret of the client's.
+        let why = why.without_url();
+        let error = match &why {
+            why if let Some(ours) = find::<FetchError>(why) => *ours,
+            why if find::<rustls::Error>(why).is_some() => FetchError::Tls,
+            why if why.is_timeout() => FetchError::Timeout,
+            why if why.is_connect() => FetchError::Connect,
+            _ => FetchError::Broken,
+        };
+        Self { error, cause: Some(causes(&why)) }
+    }
+}
+
+/// An error and what is behind it.
+fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |&error: &&'a (dyn Error + 'static)| {
+        match error.downcast_ref::<io::Error>() {
+            // Its `source` leaves out the error that it was made of.
+            Some(io) => io.get_ref().map(|inner| inner as &(dyn Error + 'static)),
+            None => error.source(),
+        }
+    })
+}
+
+fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
+    chain(error).find_map(|error| error.downcast_ref())
+}
+
+fn causes(error: &(dyn Error + 'static)) -> String {
+    chain(error).map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
