@@ -124,6 +124,15 @@ impl Chromium {
         self.client.refresh().await.expect("a page can be loaded again");
     }
 
+    /// Looks at another window, by the order in which they were opened.
+    pub async fn go_to_window(&self, number: usize) {
+        let window = wait::until(&format!("window {number}"), || async move {
+            self.client.windows().await.expect("ChromeDriver answers").into_iter().nth(number)
+        })
+        .await;
+        self.client.switch_to_window(window).await.expect("it is there");
+    }
+
     /// The address of the page.
     pub async fn url(&self) -> String {
         self.client.current_url().await.expect("a page has an address").into()

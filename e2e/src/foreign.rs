@@ -99,6 +99,14 @@ impl Node {
         flow(self.script(program), program, client, provider, settings).await
     }
 
+    /// A single-page application on `oidc-client-ts`, as `client`, on `port`.
+    pub async fn spa(&self, client: &Client, provider: &Provider, port: u16, scope: &str) -> Server {
+        let mut command = self.script("spa.mjs");
+        be_client(&mut command, client, provider);
+        command.env("AUTHMACHINE_SCOPE", scope).env("PORT", port.to_string());
+        serve(&client.id, &mut command).await
+    }
+
     /// `oidc-provider` with the client `test`, secret `test`, that listens at `app`.
     pub async fn oidc_provider(&self, app: &str) -> Server {
         let mut command = self.script("oidc_provider.mjs");

@@ -28,4 +28,5 @@ mod node;
 mod operations;
 mod pyoidc;
 mod python;
+mod spa;
 mod xs2;
