@@ -19,9 +19,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     for asset in site.assets.all() {
         fs::write(folder.join(asset.path.trim_start_matches('/')), &asset.body)?;
     }
+    let mark = folder.join(site.assets.mark.path.trim_start_matches('/')).display().to_string();
     for lang in Lang::ALL {
         let chrome = Chrome { site: site.clone(), lang, request_id: Some("01jdc5y2q8w7".into()) };
-        for (name, page) in samples::all(str::to_owned) {
+        for (name, page) in
+            samples::all(|text| if text == samples::LOGO { mark.clone() } else { text.to_owned() })
+        {
             fs::write(folder.join(format!("{name}.{}.html", lang.tag())), page(&chrome))?;
         }
     }

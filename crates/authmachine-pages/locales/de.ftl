@@ -29,9 +29,16 @@ time = { $day }. { $month ->
 } { $year }, { $clock } UTC
 sign-in = Anmelden
 sign-out = Abmelden
+go-on = Weiter
 to-start-page = Zur Startseite
 password-show = Anzeigen
 password-hide = Verbergen
+
+## Die Anwendung, die fragt
+client-logo = Logo von { $client }
+client-home = Website
+client-policy = Datenschutzerklärung
+client-terms = Nutzungsbedingungen
 
 ## Anmeldung
 login-title = Anmelden
@@ -47,6 +54,7 @@ login-error-cookies = Ihr Browser hat unser Cookie nicht zurückgesandt. Erlaube
 ## Einwilligung
 consent-title = Sind Sie einverstanden?
 consent-lead = { $client } möchte Ihr Konto { $username } verwenden.
+consent-self-registered = { $client } hat sich hier selbst eingetragen: Niemand hat geprüft, wer hinter diesem Namen steht. Erlauben Sie es nur, wenn Sie { $host } kennen und dorthin wollten.
 consent-scopes = Die Anwendung dürfte
 consent-objects = und sehen, was Sie dürfen auf
 consent-back = Danach geht es weiter zu { $host }.
@@ -69,7 +77,6 @@ select-continue = Weiter als { $username }
 ## Zurück zur Anwendung
 form-post-title = Es geht zurück
 form-post-lead = Sie sind auf dem Weg zu { $host }. Wenn nichts geschieht, geht es mit der Schaltfläche weiter.
-form-post-go = Weiter
 
 ## Abmeldung
 logout-title = Abmelden?
@@ -78,6 +85,9 @@ logout-lead-client = { $client } möchte Ihre Sitzung hier beenden und damit den
 logout-account = Sie sind angemeldet als { $username }.
 logout-yes = Abmelden
 logout-no = Angemeldet bleiben
+logout-frames-title = Sie werden abgemeldet
+logout-frames-lead = Ihre anderen Anwendungen erfahren davon, dann geht es weiter. Wenn nichts geschieht, geht es mit der Schaltfläche weiter.
+logout-frames-lead-client = Ihre anderen Anwendungen erfahren davon, dann geht es zurück zu { $client }. Wenn nichts geschieht, geht es mit der Schaltfläche weiter.
 logged-out-title = Sie sind abgemeldet
 logged-out-lead = Ihre Sitzung hier ist beendet. An einem gemeinsam genutzten Rechner schließen Sie auch das Browserfenster.
 logged-out-again = Wieder anmelden

@@ -29,9 +29,16 @@ time = { $day } { $month ->
 } { $year }, { $clock } UTC
 sign-in = Sign in
 sign-out = Sign out
+go-on = Continue
 to-start-page = Go to the start page
 password-show = Show
 password-hide = Hide
+
+## The app that asks
+client-logo = Logo of { $client }
+client-home = Website
+client-policy = Privacy policy
+client-terms = Terms of use
 
 ## Login
 login-title = Sign in
@@ -47,6 +54,7 @@ login-error-cookies = Your browser did not send our cookie back. Allow cookies f
 ## Consent
 consent-title = Do you agree?
 consent-lead = { $client } would like to use your account { $username }.
+consent-self-registered = { $client } registered itself: nobody here has checked who is behind this name. Allow it only if you know { $host } and meant to go there.
 consent-scopes = It would be allowed to
 consent-objects = and to see what you may do on
 consent-back = Afterwards you go on to { $host }.
@@ -69,7 +77,6 @@ select-continue = Go on as { $username }
 ## Back to the application
 form-post-title = Going back
 form-post-lead = You are on your way to { $host }. If nothing happens, go on by the button.
-form-post-go = Continue
 
 ## Logout
 logout-title = Sign out?
@@ -78,6 +85,9 @@ logout-lead-client = { $client } asks to end your session here, and with it your
 logout-account = You are signed in as { $username }.
 logout-yes = Sign out
 logout-no = Stay signed in
+logout-frames-title = Signing you out
+logout-frames-lead = Your other apps are being told, then you go on. If nothing happens, go on by the button.
+logout-frames-lead-client = Your other apps are being told, then you go back to { $client }. If nothing happens, go on by the button.
 logged-out-title = You are signed out
 logged-out-lead = Your session here has ended. On a shared computer, close the browser window as well.
 logged-out-again = Sign in again

@@ -22,25 +22,30 @@ pub struct Assets {
     pub script: Asset,
     /// Posts the form of a [`FormPost`](crate::FormPost) page; it works without.
     pub form_post: Asset,
+    /// Goes on from a [`LogoutFrames`](crate::LogoutFrames) page; it works without.
+    pub logout: Asset,
+    /// Answers the messages that a [`CheckSession`](crate::CheckSession) frame is sent.
+    pub check_session: Asset,
     /// The sign beside the product's name, and the favicon.
     pub mark: Asset,
 }
 
 impl Assets {
     /// Every file, for a server to route.
-    pub fn all(&self) -> [&Asset; 4] {
-        [&self.stylesheet, &self.script, &self.form_post, &self.mark]
+    pub fn all(&self) -> [&Asset; 6] {
+        [&self.stylesheet, &self.script, &self.form_post, &self.logout, &self.check_session, &self.mark]
     }
 }
 
-const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
-
 /// The static files in the colour of `brand`.
 pub fn assets(brand: &Brand) -> Assets {
+    let script = |name, body: &str| asset(name, "js", "text/javascript; charset=utf-8", body.into());
     Assets {
         stylesheet: asset("style", "css", "text/css; charset=utf-8", stylesheet(brand)),
-        script: asset("page", "js", JAVASCRIPT, include_str!("../assets/page.js").into()),
-        form_post: asset("form_post", "js", JAVASCRIPT, include_str!("../assets/form_post.js").into()),
+        script: script("page", include_str!("../assets/page.js")),
+        form_post: script("form_post", include_str!("../assets/form_post.js")),
+        logout: script("logout", include_str!("../assets/logout.js")),
+        check_session: script("check_session", include_str!("../assets/check_session.js")),
         mark: asset("mark", "svg", "image/svg+xml", mark(brand)),
     }
 }

@@ -9,6 +9,7 @@
 //! of people, user agents) is escaped, freed of invisible steering characters, cut to a length, and isolated in its
 //! writing direction.
 
+mod address;
 mod assets;
 mod brand;
 mod chrome;
@@ -24,10 +25,12 @@ pub use brand::{Accent, AccentError, Brand};
 pub use chrome::{Chrome, Site};
 pub use lang::Lang;
 pub use pages::change_password::{ChangePassword, PasswordError};
+pub use pages::check_session::CheckSession;
+pub use pages::client::ClientView;
 pub use pages::consent::Consent;
 pub use pages::error::{ErrorKind, ErrorPage};
 pub use pages::form_post::FormPost;
 pub use pages::login::{Login, LoginError};
-pub use pages::logout::{LoggedOut, LogoutConfirm};
+pub use pages::logout::{LoggedOut, LogoutConfirm, LogoutFrames};
 pub use pages::root::{Notice, Root, RootSignedOut, SessionLine};
 pub use pages::select_account::SelectAccount;

@@ -139,6 +139,12 @@ impl ClientBuilder {
         self
     }
 
+    /// What it says of itself.
+    pub fn metadata(mut self, metadata: ClientMetadata) -> Self {
+        self.client.metadata = metadata;
+        self
+    }
+
     /// The objects it may see.
     pub fn objects(mut self, codes: &[&str]) -> Self {
         self.client.objects = codes.iter().map(|code| (*code).to_owned()).collect();

@@ -1,6 +1,9 @@
 //! What a client asks to know, and the person's yes or no.
 
-use crate::text::{Rich, Text};
+use crate::{
+    pages::client::ClientView,
+    text::{Rich, Text},
+};
 
 /// The consent page. Posts `csrf` and `decision`: `yes`, `no`, or `switch` for another account.
 pub struct Consent {
@@ -9,7 +12,9 @@ pub struct Consent {
     /// Binds the form to the browser that was shown it.
     pub csrf: String,
     /// Who asks.
-    pub client_name: String,
+    pub client: ClientView,
+    /// Whether it made its own entry here (OIDC Dynamic Client Registration §3), so that nobody has checked what it says of itself.
+    pub is_self_registered: bool,
     /// Who is asked.
     pub username: String,
     /// All that is asked for. Scopes of the standard are put in plain words (OIDC Core §5.4, §11), others named.

@@ -1,6 +1,9 @@
 //! Name and password.
 
-use crate::text::{self, Rich, Text};
+use crate::{
+    pages::client::ClientView,
+    text::{self, Rich, Text},
+};
 
 /// The login page. Posts `csrf`, `username`, `password`; or `csrf` and `cancel`.
 pub struct Login {
@@ -9,7 +12,7 @@ pub struct Login {
     /// Binds the form to the browser that was shown it.
     pub csrf: String,
     /// The client that asked for the login, if one did.
-    pub client_name: Option<String>,
+    pub client: Option<ClientView>,
     /// Fills in the field: `login_hint`, or what was typed before.
     pub username: String,
     /// Why the person sees the page again.

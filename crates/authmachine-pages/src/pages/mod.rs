@@ -27,6 +27,8 @@ macro_rules! page {
 }
 
 pub(crate) mod change_password;
+pub(crate) mod check_session;
+pub(crate) mod client;
 pub(crate) mod consent;
 pub(crate) mod error;
 pub(crate) mod form_post;

@@ -1,5 +1,7 @@
 //! Which account to go on with (`prompt=select_account`).
 
+use crate::pages::client::ClientView;
+
 /// The choice between the signed-in account and another one. Posts `csrf` and `decision`: `continue` or `switch`.
 pub struct SelectAccount {
     /// Where the form goes: a path on this site.
@@ -9,7 +11,7 @@ pub struct SelectAccount {
     /// Who is signed in.
     pub username: String,
     /// Who asks.
-    pub client_name: String,
+    pub client: ClientView,
 }
 
 page!(SelectAccount, "select_account.html");

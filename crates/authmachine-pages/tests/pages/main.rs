@@ -8,7 +8,7 @@ use std::{
     sync::Arc,
 };
 
-use authmachine_pages::{Brand, Chrome, Lang, Site, stylesheet};
+use authmachine_pages::{Brand, Chrome, ClientView, Lang, LogoutFrames, SelectAccount, Site, stylesheet};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
@@ -66,6 +66,23 @@ fn attribute<'a>(attributes: &'a [(String, String)], name: &str) -> Option<&'a s
     attributes.iter().find(|(attribute, _)| attribute == name).map(|(_, value)| value.as_str())
 }
 
+/// All that leads away from the site: the form for a client, links to an app's own pages and back to it, frames of apps that are told
+/// of a logout. Nothing else is loaded from elsewhere.
+const AWAY: [(&str, &str, &str); 8] = [
+    ("form", "action", "https://photos.example/callback?x=1&#38;y"),
+    ("a", "href", "https://photos.example"),
+    ("a", "href", "https://photos.example/policy?a=1&#38;b"),
+    ("a", "href", "https://photos.example/terms"),
+    ("a", "href", "https://photos.example/bye?state=1&#38;2"),
+    ("a", "href", "com.example.photos:/bye"),
+    ("iframe", "src", "https://music.example/out?iss=1&#38;sid=2"),
+    ("iframe", "src", "http://127.0.0.1:4711/out"),
+];
+
+fn is_own(address: &str) -> bool {
+    address.starts_with('/') && !address.starts_with("//")
+}
+
 const HOSTILE: [&str; 8] = [
     "\"><script>alert(1)</script>",
     "' onfocus='alert(1)' autofocus='",
@@ -81,20 +98,12 @@ const HOSTILE: [&str; 8] = [
 fn hd1_no_page_has_an_inline_script_or_style_or_a_foreign_source() {
     each_page(str::to_owned, |name, html| {
         for (tag, attributes) in tags(html) {
-            assert!(
-                !["style", "base", "iframe", "object", "embed"].contains(&tag.as_str()),
-                "{name}: <{tag}>"
-            );
+            assert!(!["style", "base", "object", "embed"].contains(&tag.as_str()), "{name}: <{tag}>");
             for (attribute, value) in &attributes {
                 assert!(attribute != "style" && !attribute.starts_with("on"), "{name}: {attribute}={value}");
-                // One form leaves the site, for the client's address.
-                if is_form_post(name) && attribute == "action" {
-                    assert_eq!(value, "https://photos.example/callback?x=1&#38;y", "{name}");
-                } else if ["href", "src", "action"].contains(&attribute.as_str()) {
-                    assert!(
-                        value.starts_with('/') && !value.starts_with("//"),
-                        "{name}: {attribute}={value}"
-                    );
+                if ["href", "src", "action"].contains(&attribute.as_str()) && !is_own(value) {
+                    let away = (tag.as_str(), attribute.as_str(), value.as_str());
+                    assert!(AWAY.contains(&away), "{name}: {away:?}");
                 }
             }
             assert!(tag != "script" || attribute(&attributes, "src").is_some(), "{name}: an inline script");
@@ -112,14 +121,16 @@ fn xs1_xs2_hostile_text_in_every_field_adds_no_tag_and_no_attribute() {
             |attributes: Vec<(String, String)>| attributes.into_iter().map(|(name, _)| name).collect();
         tags(html).into_iter().map(|(tag, attributes)| (tag, names(attributes))).collect()
     };
-    let harmless: BTreeMap<String, String> = collect(|text| text.to_owned());
+    // What is no address is no link, so the pages to compare with have none either.
+    let is_address = |text: &str| text.starts_with('/') || text.contains(":/");
+    let harmless = collect(|text| if is_address(text) { "nowhere".into() } else { text.to_owned() });
     for hostile in HOSTILE {
         for (name, html) in collect(|_| hostile.to_owned()) {
             assert_eq!(shape(&html), shape(&harmless[&name]), "{name}: {hostile:?}");
             for (_, attributes) in tags(&html) {
                 for (attribute, value) in attributes {
                     if ["href", "src", "action"].contains(&attribute.as_str()) {
-                        assert!(value.starts_with('/') && !value.starts_with("//"), "{name}: {value}");
+                        assert!(is_own(&value), "{name}: {value}");
                     }
                 }
             }
@@ -171,9 +182,9 @@ fn a_page_with_its_style_sheet_and_script_is_under_50_kb_whatever_it_is_given() 
     let css = stylesheet(&Brand::default());
     let script = chrome(Lang::En).site.assets.script.body.clone();
     for length in [8, 1_000, 100_000] {
-        // Paths and csrf values are the handler's own; all else comes from outside.
+        // Paths, csrf values and names of cookies are the handler's own; all else comes from outside.
         let text = move |text: &str| match text {
-            "c5rf-t0ken" | "/interaction/5f0c" => text.to_owned(),
+            "c5rf-t0ken" | "/interaction/5f0c" | "__Host-am_state" => text.to_owned(),
             text if text.starts_with("session") => text.to_owned(),
             _ => "\"".repeat(length),
         };
@@ -191,6 +202,10 @@ fn a_page_with_its_style_sheet_and_script_is_under_50_kb_whatever_it_is_given() 
 #[test]
 fn every_page_can_be_read_aloud_and_worked_by_keyboard() {
     each_page(str::to_owned, |name, html| {
+        // This one is never seen: apps talk to it.
+        if name.starts_with("check-session") {
+            return;
+        }
         let lang = name.rsplit('.').next().unwrap();
         assert!(html.contains(&format!("<html lang=\"{lang}\">")), "{name}");
         assert_eq!(html.matches("<h1>").count(), 1, "{name}");
@@ -230,28 +245,166 @@ fn is_form_post(name: &str) -> bool {
 #[test]
 fn xs3_the_way_back_is_one_form_with_what_the_client_is_told() {
     let html = &collect(str::to_owned)["form-post-code.en"];
-    let tags = tags(html);
-    let of = |wanted: &str| tags.iter().filter(|(tag, _)| tag == wanted).map(|(_, a)| a).collect::<Vec<_>>();
-    let forms = of("form");
-    assert_eq!((forms.len(), attribute(forms[0], "method")), (1, Some("post")));
-    let fields: Vec<_> = of("input")
-        .into_iter()
-        .map(|a| (attribute(a, "type"), attribute(a, "name"), attribute(a, "value")))
-        .collect();
+    let forms = all(html, "form");
+    assert_eq!((forms.len(), attribute(&forms[0], "method")), (1, Some("post")));
+    let inputs = all(html, "input");
+    let fields: Vec<_> =
+        inputs.iter().map(|a| (attribute(a, "type"), attribute(a, "name"), attribute(a, "value"))).collect();
     assert_eq!(
         fields,
         [("code", "5f0c"), ("state", "a &#34;state&#34; &#38; more"), ("iss", "https://id.example")]
             .map(|(name, value)| (Some("hidden"), Some(name), Some(value)))
     );
     // Without scripts there is the button, which adds nothing; with them one file of ours presses it.
-    let buttons = of("button");
+    let buttons = all(html, "button");
     assert_eq!(buttons.len(), 1);
-    assert_eq!((attribute(buttons[0], "type"), attribute(buttons[0], "name")), (Some("submit"), None));
-    assert!(attribute(buttons[0], "hidden").is_none());
-    let scripts = of("script");
+    assert_eq!((attribute(&buttons[0], "type"), attribute(&buttons[0], "name")), (Some("submit"), None));
+    assert!(attribute(&buttons[0], "hidden").is_none());
+    let scripts = all(html, "script");
     assert_eq!(scripts.len(), 1);
-    assert!(attribute(scripts[0], "src").is_some_and(|src| src.starts_with("/auth/assets/form_post.")));
+    assert!(attribute(&scripts[0], "src").is_some_and(|src| src.starts_with("/auth/assets/form_post.")));
     assert!(html.contains("https://photos.example"));
+}
+
+/// The attributes of each `wanted` tag.
+fn all(html: &str, wanted: &str) -> Vec<Vec<(String, String)>> {
+    tags(html).into_iter().filter(|(tag, _)| tag == wanted).map(|(_, attributes)| attributes).collect()
+}
+
+#[test]
+fn an_app_is_shown_with_its_logo_and_its_own_pages() {
+    let pages = collect(str::to_owned);
+    for page in ["login-0-client.en", "login-1-client.de", "consent-all.en", "select-account.en"] {
+        let html = &pages[page];
+        let logos: Vec<_> =
+            all(html, "img").into_iter().filter(|a| attribute(a, "class").is_some()).collect();
+        assert_eq!(logos.len(), 1, "{page}");
+        let logo = ["src", "width", "height"].map(|name| attribute(&logos[0], name));
+        assert_eq!(logo, [Some(samples::LOGO), Some("56"), Some("56")], "{page}");
+        assert!(attribute(&logos[0], "alt").is_some_and(|alt| alt.contains("Photo Album")), "{page}");
+        let links: Vec<_> = all(html, "a").into_iter().filter(|a| attribute(a, "rel").is_some()).collect();
+        let addresses: Vec<_> = links.iter().filter_map(|a| attribute(a, "href")).collect();
+        assert_eq!(
+            addresses,
+            [
+                "https://photos.example",
+                "https://photos.example/policy?a=1&#38;b",
+                "https://photos.example/terms"
+            ],
+            "{page}"
+        );
+        assert!(links.iter().all(|a| attribute(a, "rel") == Some("noopener noreferrer")), "{page}");
+    }
+    let english = &pages["login-0-client.en"];
+    assert!(english.contains(">Privacy policy</a>") && english.contains(">Terms of use</a>"));
+    let small = &pages["consent-small.en"];
+    assert!(all(small, "a").is_empty() && !small.contains("class=\"logo\""));
+}
+
+#[test]
+fn xs1_an_app_whose_page_is_no_web_address_has_no_link_to_it() {
+    let with = |address: &str| {
+        let view = ClientView {
+            name: "Photo Album".into(),
+            logo: Some(address.into()),
+            client_uri: Some(address.into()),
+            policy_uri: Some(address.into()),
+            tos_uri: Some(address.into()),
+        };
+        let (action, csrf, username) = ("/a".into(), "c".into(), "alice".into());
+        SelectAccount { action, csrf, username, client: view }.render(&chrome(Lang::En))
+    };
+    assert_eq!(all(&with("https://photos.example/"), "a").len(), 3);
+    for bad in [
+        "javascript:alert(1)",
+        "JAVASCRIPT:alert(1)",
+        "data:text/html,x",
+        "http://photos.example/",
+        "//e",
+        "",
+        "\" onload=\"",
+    ] {
+        let html = with(bad);
+        assert!(all(&html, "a").is_empty(), "{bad}: {html}");
+        assert!(!html.contains("class=\"logo\"") && !html.contains("alert(1)"), "{bad}: {html}");
+    }
+}
+
+#[test]
+fn dr6_an_app_that_registered_itself_comes_with_a_warning() {
+    let pages = collect(str::to_owned);
+    let warned = &pages["consent-all.en"];
+    let (_, warning) = warned.split_once("<p class=\"alert\">").expect("a warning");
+    let warning = warning.split("</p>").next().unwrap();
+    assert!(
+        warning.contains("registered itself") && warning.contains("<bdi>photos.example</bdi>"),
+        "{warning}"
+    );
+    assert!(!pages["consent-small.en"].contains("registered itself"));
+}
+
+#[test]
+fn lo6_apps_that_are_told_of_a_logout_are_in_hidden_sandboxed_frames() {
+    let pages = collect(str::to_owned);
+    for page in ["logout-frames-stay.en", "logout-frames-go.en", "logout-frames-app.de"] {
+        let frames = all(&pages[page], "iframe");
+        let sources: Vec<_> = frames.iter().filter_map(|frame| attribute(frame, "src")).collect();
+        assert_eq!(
+            sources,
+            ["https://music.example/out?iss=1&#38;sid=2", "http://127.0.0.1:4711/out"],
+            "{page}"
+        );
+        for frame in &frames {
+            assert_eq!(attribute(frame, "sandbox"), Some("allow-scripts allow-same-origin"), "{page}");
+            assert_eq!(attribute(frame, "referrerpolicy"), Some("no-referrer"), "{page}");
+            assert!(attribute(frame, "hidden").is_some(), "{page}");
+        }
+    }
+    let frames = ["javascript:alert(1)", "http://music.example/", "com.example.music:/", "/oidc/logout"];
+    let frames = frames.map(str::to_owned).into();
+    let html = LogoutFrames { frames, continue_to: None, client_name: None }.render(&chrome(Lang::En));
+    assert!(all(&html, "iframe").is_empty(), "{html}");
+}
+
+#[test]
+fn lo1_from_a_logout_one_link_leads_on_with_and_without_scripts() {
+    let pages = collect(str::to_owned);
+    for (page, address) in [
+        ("logout-frames-go.en", "https://photos.example/bye?state=1&#38;2"),
+        ("logout-frames-app.en", "com.example.photos:/bye"),
+    ] {
+        let html = &pages[page];
+        let links = all(html, "a");
+        assert_eq!(links.len(), 1, "{page}");
+        assert_eq!(
+            (attribute(&links[0], "id"), attribute(&links[0], "href")),
+            (Some("continue"), Some(address)),
+            "{page}"
+        );
+        let scripts = all(html, "script");
+        assert_eq!(scripts.len(), 1, "{page}");
+        let source = attribute(&scripts[0], "src");
+        assert!(source.is_some_and(|src| src.starts_with("/auth/assets/logout.")), "{page}");
+    }
+    // Without a way on the page is the end, and no script leads anywhere.
+    let stay = &pages["logout-frames-stay.en"];
+    assert!(all(stay, "script").is_empty() && stay.contains("You are signed out"));
+    assert!(pages["logout-frames-app.en"].contains("back to <bdi>Photo Album</bdi>"));
+    for hostile in ["javascript:alert(1)", "//evil.example", "http://evil.example/"] {
+        let view = LogoutFrames { frames: vec![], continue_to: Some(hostile.into()), client_name: None };
+        let html = view.render(&chrome(Lang::En));
+        assert_eq!(attribute(&all(&html, "a")[0], "href"), Some("/"), "{hostile}");
+    }
+}
+
+#[test]
+fn the_session_frame_is_one_script_that_knows_its_cookie() {
+    let html = &collect(str::to_owned)["check-session.en"];
+    let scripts = all(html, "script");
+    assert_eq!(scripts.len(), 1);
+    assert_eq!(attribute(&scripts[0], "data-cookie"), Some("__Host-am_state"));
+    assert!(attribute(&scripts[0], "src").is_some_and(|src| src.starts_with("/auth/assets/check_session.")));
+    assert!(html.contains("<body></body>"));
 }
 
 #[test]
@@ -336,7 +489,7 @@ fn a_login_hint_fills_in_the_name_unless_it_is_no_name() {
         let view = authmachine_pages::Login {
             action: "/login".into(),
             csrf: "c".into(),
-            client_name: None,
+            client: None,
             username,
             error: None,
             may_cancel: false,
@@ -405,7 +558,7 @@ fn xs1_templates_insert_nothing_raw() {
         for attribute in ["href=\"", "src=\"", "action=\""] {
             for value in template.split(attribute).skip(1) {
                 assert!(
-                    ["{{ page.link(", "{{ page.own(", "{{ page.client("]
+                    ["{{ page.link(", "{{ page.own(", "{{ page.client(", "{{ page.app("]
                         .iter()
                         .any(|checked| value.starts_with(checked)),
                     "{attribute} in {}: {}",

@@ -5,6 +5,9 @@ use authmachine_pages::*;
 /// A page's name, and the page.
 pub(crate) type Sample = (String, Box<dyn Fn(&Chrome) -> String>);
 
+/// The path of an app's logo.
+pub(crate) const LOGO: &str = "/oidc/clients/photos/logo";
+
 /// All pages; `text` sees each text that others wrote and may put another in its place.
 pub(crate) fn all(text: impl Fn(&str) -> String) -> Vec<Sample> {
     let mut samples: Vec<Sample> = Vec::new();
@@ -17,6 +20,13 @@ pub(crate) fn all(text: impl Fn(&str) -> String) -> Vec<Sample> {
     }
     let action = || text("/interaction/5f0c");
     let csrf = || text("c5rf-t0ken");
+    let client = || ClientView {
+        name: text("Photo Album"),
+        logo: Some(text(LOGO)),
+        client_uri: Some(text("https://photos.example")),
+        policy_uri: Some(text("https://photos.example/policy?a=1&b")),
+        tos_uri: Some(text("https://photos.example/terms")),
+    };
 
     let errors = [
         None,
@@ -27,11 +37,11 @@ pub(crate) fn all(text: impl Fn(&str) -> String) -> Vec<Sample> {
         Some(LoginError::CookiesMissing),
     ];
     for (number, error) in errors.into_iter().enumerate() {
-        for client_name in [None, Some(text("Photo Album"))] {
-            let name = format!("login-{number}-{}", if client_name.is_some() { "client" } else { "own" });
+        for client in [None, Some(client())] {
+            let name = format!("login-{number}-{}", if client.is_some() { "client" } else { "own" });
             let username = if number == 0 { String::new() } else { text("alice") };
-            let may_cancel = client_name.is_some();
-            add!(name, Login { action: action(), csrf: csrf(), client_name, username, error, may_cancel });
+            let may_cancel = client.is_some();
+            add!(name, Login { action: action(), csrf: csrf(), client, username, error, may_cancel });
         }
     }
 
@@ -44,7 +54,12 @@ pub(crate) fn all(text: impl Fn(&str) -> String) -> Vec<Sample> {
             Consent {
                 action: action(),
                 csrf: csrf(),
-                client_name: text("Photo Album"),
+                client: if objects.is_empty() {
+                    ClientView { name: text("Photo Album"), ..ClientView::default() }
+                } else {
+                    client()
+                },
+                is_self_registered: !objects.is_empty(),
                 username: text("alice"),
                 scopes: scopes
                     .iter()
@@ -75,12 +90,7 @@ pub(crate) fn all(text: impl Fn(&str) -> String) -> Vec<Sample> {
 
     add!(
         "select-account",
-        SelectAccount {
-            action: action(),
-            csrf: csrf(),
-            username: text("alice"),
-            client_name: text("Photo Album")
-        }
+        SelectAccount { action: action(), csrf: csrf(), username: text("alice"), client: client() }
     );
 
     for (name, username, client_name) in
@@ -89,6 +99,16 @@ pub(crate) fn all(text: impl Fn(&str) -> String) -> Vec<Sample> {
         add!(name, LogoutConfirm { action: action(), csrf: csrf(), username, client_name });
     }
     add!("logged-out", LoggedOut);
+    for (name, continue_to, client_name) in [
+        ("logout-frames-stay", None, None),
+        ("logout-frames-go", Some(text("https://photos.example/bye?state=1&2")), None),
+        ("logout-frames-app", Some(text("com.example.photos:/bye")), Some(text("Photo Album"))),
+    ] {
+        let frames = ["https://music.example/out?iss=1&sid=2", "http://127.0.0.1:4711/out"];
+        let frames = frames.iter().map(|uri| text(uri)).collect();
+        add!(name, LogoutFrames { frames, continue_to, client_name });
+    }
+    add!("check-session", CheckSession { cookie_name: text("__Host-am_state") });
 
     add!("root-signed-out", RootSignedOut);
     let agents = [

@@ -308,7 +308,7 @@ fn page(
     let login = Login {
         action: paths::LOGIN.to_owned(),
         csrf: browser.form_token(app, FORM),
-        client_name: None,
+        client: None,
         username: username.to_owned(),
         error,
         may_cancel: false,

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use authmachine_pages::{Consent, ErrorKind, Login, LoginError, SelectAccount};
+use authmachine_pages::{ClientView, Consent, ErrorKind, Login, LoginError, SelectAccount};
 use authmachine_protocol::{ErrorCode, Params, redirect_uri};
 use authmachine_provider::authorize::{Allowance, Step};
 use authmachine_provider::client::Client;
@@ -122,7 +122,7 @@ impl Scene {
                 Login {
                     action,
                     csrf,
-                    client_name: Some(self.client.name.clone()),
+                    client: Some(self.client_view()),
                     username: username.or(login_hint).unwrap_or_default().to_owned(),
                     error,
                     may_cancel: true,
@@ -133,7 +133,7 @@ impl Scene {
                 action,
                 csrf,
                 username: self.username().to_owned(),
-                client_name: self.client.name.clone(),
+                client: self.client_view(),
             }
             .render(&chrome),
             Step::Consent(allowance) => self.consent_page(action, csrf, allowance).render(&chrome),
@@ -158,12 +158,25 @@ impl Scene {
         self.session.as_ref().map_or("", |signed_in| signed_in.user.username.as_str())
     }
 
+    /// What the client says of itself.
+    fn client_view(&self) -> ClientView {
+        let metadata = &self.client.metadata;
+        ClientView {
+            name: self.client.name.clone(),
+            logo: None,
+            client_uri: metadata.client_uri.clone(),
+            policy_uri: metadata.policy_uri.clone(),
+            tos_uri: metadata.tos_uri.clone(),
+        }
+    }
+
     fn consent_page(&self, action: String, csrf: String, allowance: &Allowance) -> Consent {
         let uri = &self.interaction.request.redirect_uri;
         Consent {
             action,
             csrf,
-            client_name: self.client.name.clone(),
+            client: self.client_view(),
+            is_self_registered: self.client.is_self_registered(),
             username: self.username().to_owned(),
             scopes: allowance.consent_scopes.iter().map(str::to_owned).collect(),
             permission_objects: allowance.objects.clone(),

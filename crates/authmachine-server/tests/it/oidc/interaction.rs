@@ -1,5 +1,6 @@
 //! `/interaction/{handle}`: signing in for a client, step by step.
 
+use authmachine_provider::client_metadata::ClientMetadata;
 use authmachine_provider::event::EventKind;
 use authmachine_provider::user::UserStatus;
 use authmachine_testkit::{PASSWORD, Site, TestServer, Visit, both_engines};
@@ -29,6 +30,31 @@ async fn a_person_signs_in_and_goes_on_to_the_client() {
     assert_eq!(claims["sub"], server.find_user("alice").await.expect("made").sub.as_str());
     assert_eq!(server.count_events(EventKind::SignIn).await, 1);
     assert!(browser.is_signed_in().await);
+}
+
+#[both_engines]
+async fn xs1_every_step_shows_the_pages_that_the_client_has_of_its_own() {
+    let server = TestServer::start().await;
+    server.user("alice").create().await;
+    let metadata = ClientMetadata {
+        client_uri: Some("https://shop.example".to_owned()),
+        policy_uri: Some("https://shop.example/policy".to_owned()),
+        tos_uri: Some("javascript:alert(1)".to_owned()),
+        ..ClientMetadata::default()
+    };
+    let app = server.client("shop").metadata(metadata).create().await;
+    let browser = server.browser();
+    let login = browser.follow(&app.authorize_url()).await;
+    let consent = sign_in(&login).await;
+    let choice = browser.follow(&app.authorize().with("prompt", "select_account").url()).await;
+    for (page, says) in [(login, "Sign in"), (consent, "Do you agree?"), (choice, "Choose an account")] {
+        page.assert_page(200, says);
+        let html = page.answer().text();
+        assert!(html.contains(r#"href="https://shop.example""#), "{html}");
+        assert!(html.contains(r#"href="https://shop.example/policy""#), "{html}");
+        // Whatever got past the doors of the store is still no link.
+        assert!(!html.contains("javascript:") && !html.contains("Terms of use"), "{html}");
+    }
 }
 
 #[both_engines]
