@@ -203,7 +203,12 @@ impl Chromium {
 
     /// The value that a script computes.
     pub async fn evaluate(&self, script: &str) -> Value {
-        self.client.execute(script, Vec::new()).await.unwrap_or_else(|error| panic!("{script}: {error}"))
+        self.evaluate_with(script, Vec::new()).await
+    }
+
+    /// The value that a script computes from its `arguments`.
+    pub async fn evaluate_with(&self, script: &str, arguments: Vec<Value>) -> Value {
+        self.client.execute(script, arguments).await.unwrap_or_else(|error| panic!("{script}: {error}"))
     }
 
     /// Whether a dialog stands open.

@@ -83,6 +83,18 @@ pub struct ClientMetadata {
     pub localized: serde_json::Map<String, Value>,
 }
 
+impl ClientMetadata {
+    /// What it says under `name` to people who read `language`: that of the first tag whose primary part it is, as `tos_uri#de-AT` for
+    /// `de` (RFC 7591 §2.2, RFC 4647 §2.1).
+    pub fn localized(&self, name: &str, language: &str) -> Option<&str> {
+        self.localized.iter().find_map(|(key, value)| {
+            let (named, tag) = key.split_once('#')?;
+            let primary = tag.split('-').next()?;
+            (named == name && primary.eq_ignore_ascii_case(language)).then_some(value)?.as_str()
+        })
+    }
+}
+
 /// `request_object_signing_alg`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RequestObjectAlg {
@@ -107,6 +119,26 @@ mod tests {
     fn what_was_not_registered_is_not_stored() {
         assert_eq!(serde_json::to_string(&ClientMetadata::default()).expect("JSON"), "{}");
         assert_eq!(serde_json::from_str::<ClientMetadata>("{}").expect("JSON"), ClientMetadata::default());
+    }
+
+    #[test]
+    fn people_are_told_in_their_language() {
+        let localized = serde_json::json!({
+            "client_name#de-AT": "Fotoalbum", "client_name#den": "x", "client_name": "y", "tos_uri#DE": "https://photos.example/agb",
+            "policy_uri#de": 1,
+        });
+        let metadata =
+            ClientMetadata { localized: localized.as_object().expect("it is").clone(), ..Default::default() };
+        for (name, language, said) in [
+            ("client_name", "de", Some("Fotoalbum")),
+            ("client_name", "en", None),
+            ("client_name", "", None),
+            ("tos_uri", "de", Some("https://photos.example/agb")),
+            ("policy_uri", "de", None),
+            ("client_uri", "de", None),
+        ] {
+            assert_eq!(metadata.localized(name, language), said, "{name}#{language}");
+        }
     }
 
     #[test]

@@ -28,5 +28,6 @@ mod node;
 mod operations;
 mod pyoidc;
 mod python;
+mod scripts;
 mod spa;
 mod xs2;

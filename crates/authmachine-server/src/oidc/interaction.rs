@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use authmachine_pages::{ClientView, Consent, ErrorKind, Login, LoginError, SelectAccount};
+use authmachine_pages::{ClientView, Consent, ErrorKind, Lang, Login, LoginError, SelectAccount};
 use authmachine_protocol::{ErrorCode, Params, redirect_uri};
 use authmachine_provider::authorize::{Allowance, Step};
 use authmachine_provider::client::Client;
@@ -112,8 +112,8 @@ impl Scene {
         error: Option<LoginError>,
         username: Option<&str>,
     ) -> Result<Response, PageError> {
-        let chrome =
-            browser::chrome(app, browser::lang(headers, self.interaction.request.ui_locales.as_deref()));
+        let lang = browser::lang(headers, self.interaction.request.ui_locales.as_deref());
+        let (chrome, client) = (browser::chrome(app, lang), self.client_view(lang));
         let action = format!("{}/{}", oidc::INTERACTION, self.handle);
         let csrf = format!("{}.{}", self.browser.form_token(app, &self.handle), self.question(app));
         let html = match &self.step {
@@ -122,21 +122,17 @@ impl Scene {
                 Login {
                     action,
                     csrf,
-                    client: Some(self.client_view()),
+                    client: Some(client),
                     username: username.or(login_hint).unwrap_or_default().to_owned(),
                     error,
                     may_cancel: true,
                 }
                 .render(&chrome)
             }
-            Step::ChooseAccount => SelectAccount {
-                action,
-                csrf,
-                username: self.username().to_owned(),
-                client: self.client_view(),
+            Step::ChooseAccount => {
+                SelectAccount { action, csrf, username: self.username().to_owned(), client }.render(&chrome)
             }
-            .render(&chrome),
-            Step::Consent(allowance) => self.consent_page(action, csrf, allowance).render(&chrome),
+            Step::Consent(allowance) => self.consent_page(action, csrf, client, allowance).render(&chrome),
             Step::Issue(_) | Step::Refuse(_) => return self.finish(app, headers).await,
         };
         Ok(sign_in::with_login_status(browser::interaction_html(html), error))
@@ -158,24 +154,33 @@ impl Scene {
         self.session.as_ref().map_or("", |signed_in| signed_in.user.username.as_str())
     }
 
-    /// What the client says of itself.
-    fn client_view(&self) -> ClientView {
-        let metadata = &self.client.metadata;
+    /// What the client says of itself, in the page's language where it can.
+    fn client_view(&self, lang: Lang) -> ClientView {
+        let Client { name, metadata, .. } = &self.client;
+        let said = |field, otherwise: Option<&String>| {
+            metadata.localized(field, lang.tag()).or(otherwise.map(String::as_str)).map(str::to_owned)
+        };
         ClientView {
-            name: self.client.name.clone(),
+            name: said("client_name", Some(name)).unwrap_or_default(),
             logo: None,
-            client_uri: metadata.client_uri.clone(),
-            policy_uri: metadata.policy_uri.clone(),
-            tos_uri: metadata.tos_uri.clone(),
+            client_uri: said("client_uri", metadata.client_uri.as_ref()),
+            policy_uri: said("policy_uri", metadata.policy_uri.as_ref()),
+            tos_uri: said("tos_uri", metadata.tos_uri.as_ref()),
         }
     }
 
-    fn consent_page(&self, action: String, csrf: String, allowance: &Allowance) -> Consent {
+    fn consent_page(
+        &self,
+        action: String,
+        csrf: String,
+        client: ClientView,
+        allowance: &Allowance,
+    ) -> Consent {
         let uri = &self.interaction.request.redirect_uri;
         Consent {
             action,
             csrf,
-            client: self.client_view(),
+            client,
             is_self_registered: self.client.is_self_registered(),
             username: self.username().to_owned(),
             scopes: allowance.consent_scopes.iter().map(str::to_owned).collect(),

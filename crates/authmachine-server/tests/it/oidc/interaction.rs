@@ -40,6 +40,7 @@ async fn xs1_every_step_shows_the_pages_that_the_client_has_of_its_own() {
         client_uri: Some("https://shop.example".to_owned()),
         policy_uri: Some("https://shop.example/policy".to_owned()),
         tos_uri: Some("javascript:alert(1)".to_owned()),
+        localized: [("client_name#de-AT".to_owned(), "Der Laden".into())].into_iter().collect(),
         ..ClientMetadata::default()
     };
     let app = server.client("shop").metadata(metadata).create().await;
@@ -55,6 +56,8 @@ async fn xs1_every_step_shows_the_pages_that_the_client_has_of_its_own() {
         // Whatever got past the doors of the store is still no link.
         assert!(!html.contains("javascript:") && !html.contains("Terms of use"), "{html}");
     }
+    let german = app.authorize().with("prompt", "login").with("ui_locales", "de").url();
+    browser.follow(&german).await.assert_page(200, "und weiter zu Der Laden");
 }
 
 #[both_engines]
