@@ -34,6 +34,24 @@ fn with_a_certificate_the_issuer_on_loopback_is_https() {
 }
 
 #[test]
+fn the_certificates_of_fetches_are_read_with_the_configuration() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = tls::tests::files_in(folder.path());
+    let settings = |ca_file: &Path| {
+        let text = format!("[fetch]\nprivate_networks = [\"10.0.0.0/8\", \"::1\"]\nca_file = {ca_file:?}");
+        check(&text, &[], &Flags::default()).map(|config| config.settings(8000).fetch)
+    };
+    let fetch = settings(&file.certificate).expect("certificates");
+    // It has the one above it, too.
+    assert_eq!((fetch.private_networks.len(), fetch.ca_certificates.len()), (2, 2));
+    let said = settings(&file.key).expect_err("no certificate").concat();
+    assert!(
+        said.contains("authmachine.toml:3: cannot use") && said.contains("no certificate is in"),
+        "{said}"
+    );
+}
+
+#[test]
 fn op2_a_typo_names_the_key_the_line_and_the_nearest_known_key() {
     for (file, said) in [
         (
@@ -86,6 +104,15 @@ fn op2_values_of_the_wrong_kind_or_range_are_refused_where_they_stand() {
         ("[brand]\naccent = \"green\"", "#rrggbb"),
         ("[log]\nlevel = \"loud\"", "is not error, warn, info, debug or trace"),
         ("[database]\nurl = \"mysql://root:hunter2@db\"", "it is neither sqlite"),
+        (
+            "[fetch]\nprivate_networks = [\"10.0.0.1/8\"]",
+            "authmachine.toml:2: \"10.0.0.1/8\" is not a network: its address has bits behind the prefix",
+        ),
+        ("[fetch]\nprivate_networks = \"intranet\"", "it is not a network such as 10.0.0.0/8"),
+        (
+            "[fetch]\nca_file = \"missing.pem\"",
+            "authmachine.toml:2: cannot read the certificates missing.pem",
+        ),
         (
             "[database]\nurl = \"postgres://localhost/am\"",
             "data.key_file: with PostgreSQL the master key's file must be named",

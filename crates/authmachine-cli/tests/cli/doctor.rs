@@ -50,8 +50,10 @@ fn each_risk_of_the_configuration_is_named() {
         .with("SERVER__LISTEN", "0.0.0.0:8000")
         .with("SERVER__METRICS_LISTEN", "0.0.0.0:9464")
         .with("PKCE__REQUIRED", "public")
+        .with("FETCH__PRIVATE_NETWORKS", "10.0.0.0/8")
         .with("LIVES__REFRESH_GRACE", "5s");
-    let expected = ["risk proxy", "risk listen", "risk metrics", "risk pkce", "advice refresh tokens"];
+    let expected =
+        ["risk proxy", "risk listen", "risk metrics", "risk pkce", "advice fetch", "advice refresh tokens"];
     assert_eq!(found(&place), (Some(1), expected.map(str::to_owned).to_vec()));
 }
 

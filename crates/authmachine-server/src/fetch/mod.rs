@@ -8,29 +8,32 @@
 //!
 //! Why a fetch failed is for the operator's log. Strangers learn only that it did: else they could scan a network through us.
 
+mod error;
+mod guard;
 mod network;
 #[cfg(test)]
 mod tests;
 
 use std::collections::HashMap;
-use std::error::Error;
 use std::future::Future;
-use std::io;
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
+use std::net::ToSocketAddrs as _;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{StatusCode, header};
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::{Certificate, Client, ClientBuilder, Response};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
+use tokio_rustls::rustls::RootCertStore;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
-use tokio_rustls::rustls::{self, RootCertStore};
-use url::{Host, Url};
+use url::Url;
 
+use self::error::{Failure, causes};
+use self::guard::{Guard, Lookup};
+
+pub use error::FetchError;
 pub use network::{IpNetwork, IpNetworkError, is_public};
 pub use tokio_rustls::rustls::pki_types::CertificateDer;
 
@@ -85,67 +88,6 @@ impl FetchSettings {
             roots.add(certificate.clone()).map_err(|_| FetchSetupError::UnusableCertificate)?;
         }
         Ok(certificates)
-    }
-}
-
-/// Why there is no answer: for log, metrics and events, never for strangers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum FetchError {
-    /// Not an absolute http or https URL of a host, or with a user.
-    #[error("it is not an https URL without user and password")]
-    Url,
-    /// Plain http, and not to a network on the list.
-    #[error("plain http is only for the networks in fetch.private_networks")]
-    PlainHttp,
-    /// An address that is neither public nor on the list.
-    #[error("its address is neither public nor in fetch.private_networks")]
-    NotAllowed,
-    /// The name has no address.
-    #[error("its name cannot be looked up")]
-    Dns,
-    /// Nobody answers there.
-    #[error("there is no connection")]
-    Connect,
-    /// A certificate that is not trusted, or no TLS.
-    #[error("TLS failed")]
-    Tls,
-    /// Not all within five seconds.
-    #[error("it takes too long")]
-    Timeout,
-    /// An answer that leads elsewhere.
-    #[error("it redirects, which is not followed")]
-    Redirect,
-    /// Not 200.
-    #[error("its status is {0}")]
-    Status(u16),
-    /// None of the expected types.
-    #[error("its content type is another one")]
-    ContentType,
-    /// More than 256 KiB.
-    #[error("it is too long")]
-    TooLarge,
-    /// Cut short, or not HTTP.
-    #[error("the connection broke")]
-    Broken,
-}
-
-impl FetchError {
-    /// The word in metrics, log and events.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Url => "url",
-            Self::PlainHttp => "plain_http",
-            Self::NotAllowed => "not_allowed",
-            Self::Dns => "dns",
-            Self::Connect => "connect",
-            Self::Tls => "tls",
-            Self::Timeout => "timeout",
-            Self::Redirect => "redirect",
-            Self::Status(_) => "status",
-            Self::ContentType => "content_type",
-            Self::TooLarge => "too_large",
-            Self::Broken => "broken",
-        }
     }
 }
 
@@ -204,10 +146,30 @@ struct Inner {
     counters: Arc<Fetches>,
 }
 
-/// How a scheme is spoken, and with whom.
+/// How a scheme is spoken.
 struct Way {
     client: Client,
-    allowed: Allowed,
+    guard: Guard,
+}
+
+impl Way {
+    fn new(
+        guard: Guard,
+        trust: impl FnOnce(ClientBuilder) -> ClientBuilder,
+    ) -> Result<Self, FetchSetupError> {
+        let client = Client::builder()
+            .dns_resolver(guard.clone())
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .referer(false)
+            .user_agent("AuthMachine")
+            .connect_timeout(CONNECT_TIMEOUT)
+            // Each fetch looks the name up anew: whoever moves away is not asked on an old connection.
+            .pool_max_idle_per_host(0);
+        let client = trust(client).build().map_err(|why| FetchSetupError::Tls(causes(&why)))?;
+        Ok(Self { client, guard })
+    }
 }
 
 impl Fetcher {
@@ -216,42 +178,26 @@ impl Fetcher {
     /// # Errors
     /// [`FetchSetupError`]: a certificate that cannot be a root.
     pub fn new(settings: &FetchSettings) -> Result<Self, FetchSetupError> {
-        Self::with_lookup(settings, DEADLINE, |name| Ok((name, 0).to_socket_addrs()?.collect()))
+        Self::with(settings, DEADLINE, |name| Ok((name, 0).to_socket_addrs()?.collect()))
     }
 
-    fn with_lookup(
-        settings: &FetchSettings,
-        deadline: Duration,
-        lookup: Lookup,
-    ) -> Result<Self, FetchSetupError> {
-        let lookups = Arc::new(Semaphore::new(MAX_FETCHES));
-        let networks: Arc<[IpNetwork]> = settings.private_networks.as_slice().into();
-        let way = |refusal, trust: &dyn Fn(ClientBuilder) -> Result<Client, reqwest::Error>| {
-            let allowed = Allowed { networks: networks.clone(), refusal };
-            let resolver = Resolver { lookup, lookups: lookups.clone(), allowed: allowed.clone() };
-            trust(client(resolver)).map(|client| Way { client, allowed })
+    fn with(settings: &FetchSettings, deadline: Duration, lookup: Lookup) -> Result<Self, FetchSetupError> {
+        let guard = Guard {
+            networks: settings.private_networks.as_slice().into(),
+            public: true,
+            lookup,
+            lookups: Arc::new(Semaphore::new(MAX_FETCHES)),
         };
-        let failed = |error: reqwest::Error| FetchSetupError::Tls(causes(&error));
-        let roots = settings
-            .ca_certificates
-            .iter()
-            .map(|der| Certificate::from_der(der))
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(failed)?;
-        let https = way(FetchError::NotAllowed, &|client| client.tls_certs_merge(roots.clone()).build())
-            .or_else(|why| {
+        let roots = settings.ca_certificates.iter().map(|der| Certificate::from_der(der));
+        let roots: Vec<_> =
+            roots.collect::<Result<_, _>>().map_err(|_| FetchSetupError::UnusableCertificate)?;
+        let https =
+            Way::new(guard.clone(), |client| client.tls_certs_merge(roots.clone())).or_else(|why| {
                 // A machine without root certificates still starts.
-                let https =
-                    way(FetchError::NotAllowed, &|client| client.tls_certs_only(roots.clone()).build())?;
-                tracing::warn!(
-                    cause = causes(&why),
-                    "This machine has no root certificates: https is fetched only with those of fetch.ca_file"
-                );
-                Ok(https)
-            })
-            .map_err(failed)?;
-        let plain =
-            way(FetchError::PlainHttp, &|client| client.tls_certs_only([]).build()).map_err(failed)?;
+                tracing::warn!("Of https, only what fetch.ca_file certifies can be fetched: {why}");
+                Way::new(guard.clone(), |client| client.tls_certs_only(roots))
+            })?;
+        let plain = Way::new(Guard { public: false, ..guard }, |client| client.tls_certs_only([]))?;
         Ok(Self(Arc::new(Inner {
             https,
             plain,
@@ -305,7 +251,8 @@ impl Fetcher {
         let host = url.as_ref().ok().and_then(Url::host_str).unwrap_or_default().to_owned();
         let fetch = async {
             let url = url?;
-            let way = self.way(&url)?;
+            let way = if url.scheme() == "https" { &self.0.https } else { &self.0.plain };
+            way.guard.check(&url)?;
             let _of_host = self.place_of_host(&host).await;
             let _place = self.0.fetches.acquire().await.expect("it is never closed");
             exchange(way.client.clone(), url).await
@@ -324,18 +271,6 @@ impl Fetcher {
         }
     }
 
-    /// The way to a URL. A host that is an address is not looked up, so it is judged here.
-    fn way(&self, url: &Url) -> Result<&Way, FetchError> {
-        let way = if url.scheme() == "https" { &self.0.https } else { &self.0.plain };
-        match url.host() {
-            Some(Host::Ipv4(address)) => way.allowed.check(address.into())?,
-            Some(Host::Ipv6(address)) => way.allowed.check(address.into())?,
-            Some(Host::Domain(_)) => way.allowed.check_any()?,
-            None => return Err(FetchError::Url),
-        }
-        Ok(way)
-    }
-
     async fn place_of_host(&self, host: &str) -> OwnedSemaphorePermit {
         let places = {
             let mut hosts = self.0.hosts.lock().unwrap_or_else(PoisonError::into_inner);
@@ -346,20 +281,6 @@ impl Fetcher {
         };
         places.acquire_owned().await.expect("it is never closed")
     }
-}
-
-/// What is bound alike for both schemes.
-fn client(resolver: Resolver) -> ClientBuilder {
-    Client::builder()
-        .dns_resolver(resolver)
-        .no_proxy()
-        .redirect(reqwest::redirect::Policy::none())
-        .retry(reqwest::retry::never())
-        .referer(false)
-        .user_agent("AuthMachine")
-        .connect_timeout(CONNECT_TIMEOUT)
-        // Each fetch looks the name up anew: whoever moves away is not asked on an old connection.
-        .pool_max_idle_per_host(0)
 }
 
 /// A URL that may be fetched if its addresses may, without its fragment.
@@ -409,103 +330,4 @@ fn essence(answer: &Response) -> String {
     let mut all = answer.headers().get_all(header::CONTENT_TYPE).iter();
     let (Some(only), None) = (all.next(), all.next()) else { return String::new() };
     only.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
-}
-
-/// Who may be asked.
-#[derive(Clone)]
-struct Allowed {
-    networks: Arc<[IpNetwork]>,
-    /// What an address is told that is not. With [`FetchError::NotAllowed`], public ones are.
-    refusal: FetchError,
-}
-
-impl Allowed {
-    fn check(&self, address: IpAddr) -> Result<(), FetchError> {
-        let is_listed = self.networks.iter().any(|network| network.contains(address));
-        let is_allowed = is_listed || self.refusal == FetchError::NotAllowed && is_public(address);
-        if is_allowed { Ok(()) } else { Err(self.refusal) }
-    }
-
-    /// Whether any address is: if not, no name needs to be looked up.
-    fn check_any(&self) -> Result<(), FetchError> {
-        let any = self.refusal == FetchError::NotAllowed || !self.networks.is_empty();
-        if any { Ok(()) } else { Err(self.refusal) }
-    }
-}
-
-/// The system's way to look up a name, which blocks its thread.
-type Lookup = fn(&str) -> io::Result<Vec<SocketAddr>>;
-
-/// Hands the client addresses that were checked, all of them or none.
-struct Resolver {
-    lookup: Lookup,
-    /// A lookup cannot be broken off: it keeps its place until it ends, though its fetch be over.
-    lookups: Arc<Semaphore>,
-    allowed: Allowed,
-}
-
-impl Resolve for Resolver {
-    fn resolve(&self, name: Name) -> Resolving {
-        let (lookup, lookups, allowed) = (self.lookup, self.lookups.clone(), self.allowed.clone());
-        Box::pin(async move {
-            let place = lookups.acquire_owned().await.expect("it is never closed");
-            let looked_up = tokio::task::spawn_blocking(move || {
-                let _place = place;
-                lookup(name.as_str())
-            });
-            let addresses = looked_up.await?.map_err(|_| FetchError::Dns)?;
-            if addresses.is_empty() {
-                return Err(FetchError::Dns.into());
-            }
-            // One that is not allowed spoils the name: its owner mixes them for a reason.
-            addresses.iter().try_for_each(|address| allowed.check(address.ip()))?;
-            Ok(Box::new(addresses.into_iter()) as Addrs)
-        })
-    }
-}
-
-/// A failure with what the libraries say of it.
-struct Failure {
-    error: FetchError,
-    cause: Option<String>,
-}
-
-impl From<FetchError> for Failure {
-    fn from(error: FetchError) -> Self {
-        Self { error, cause: None }
-    }
-}
-
-impl From<reqwest::Error> for Failure {
-    fn from(why: reqwest::Error) -> Self {
-        // Its query may be a secret of the client's.
-        let why = why.without_url();
-        let error = match &why {
-            why if let Some(ours) = find::<FetchError>(why) => *ours,
-            why if find::<rustls::Error>(why).is_some() => FetchError::Tls,
-            why if why.is_timeout() => FetchError::Timeout,
-            why if why.is_connect() => FetchError::Connect,
-            _ => FetchError::Broken,
-        };
-        Self { error, cause: Some(causes(&why)) }
-    }
-}
-
-/// An error and what is behind it.
-fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
-    std::iter::successors(Some(error), |&error: &&'a (dyn Error + 'static)| {
-        match error.downcast_ref::<io::Error>() {
-            // Its `source` leaves out the error that it was made of.
-            Some(io) => io.get_ref().map(|inner| inner as &(dyn Error + 'static)),
-            None => error.source(),
-        }
-    })
-}
-
-fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
-    chain(error).find_map(|error| error.downcast_ref())
-}
-
-fn causes(error: &(dyn Error + 'static)) -> String {
-    chain(error).map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

@@ -1,3 +1,4 @@
+use std::io;
 use std::sync::atomic::AtomicUsize;
 
 use authmachine_testkit::WebSite;
@@ -23,7 +24,7 @@ fn fetcher() -> Fetcher {
 
 /// For the public internet alone, where every name leads to `lookup`'s addresses.
 fn public(lookup: Lookup) -> Fetcher {
-    Fetcher::with_lookup(&FetchSettings::default(), DEADLINE, lookup).expect("a fetcher")
+    Fetcher::with(&FetchSettings::default(), DEADLINE, lookup).expect("a fetcher")
 }
 
 fn count(fetcher: &Fetcher, result: &str) -> u64 {
@@ -151,7 +152,7 @@ async fn sr1_plain_http_needs_every_address_on_the_list() {
     }
     let listed_and_public: Lookup =
         |_| Ok(["127.0.0.1:0", "93.184.215.14:0"].map(|text| text.parse().expect("one")).into());
-    let mixed = Fetcher::with_lookup(&settings(), DEADLINE, listed_and_public).expect("a fetcher");
+    let mixed = Fetcher::with(&settings(), DEADLINE, listed_and_public).expect("a fetcher");
     assert_eq!(mixed.get("http://mixed.example/", JSON).await.err(), Some(FetchError::PlainHttp));
     let other = FetchSettings { private_networks: vec!["10.0.0.0/8".parse().expect("one")], ..settings() };
     let other = Fetcher::new(&other).expect("a fetcher");
@@ -168,7 +169,7 @@ async fn sr1_the_checked_address_is_the_one_that_is_asked() {
         let address = if LOOKUPS.fetch_add(1, Relaxed) == 0 { "127.0.0.1:0" } else { "10.0.0.1:0" };
         Ok(vec![address.parse().expect("one")])
     };
-    let fetcher = Fetcher::with_lookup(&settings(), DEADLINE, rebinding).expect("a fetcher");
+    let fetcher = Fetcher::with(&settings(), DEADLINE, rebinding).expect("a fetcher");
     let site = WebSite::start().await;
     let url = site.serve("/keys", "application/json", "{}").replace("localhost", "rebinding.example");
     assert!(fetcher.get(&url, JSON).await.is_ok());
@@ -187,7 +188,7 @@ async fn sr1_https_needs_a_certificate_of_a_trusted_root_for_the_name() {
     let without_root = without_root.expect("a fetcher");
     assert_eq!(without_root.get(&url, JSON).await.err(), Some(FetchError::Tls));
     let here: Lookup = |_| Ok(vec!["127.0.0.1:0".parse().expect("one")]);
-    let other_name = Fetcher::with_lookup(&settings(), DEADLINE, here).expect("a fetcher");
+    let other_name = Fetcher::with(&settings(), DEADLINE, here).expect("a fetcher");
     let url = url.replace("localhost", "other.example");
     assert_eq!(other_name.get(&url, JSON).await.err(), Some(FetchError::Tls));
     let plain = WebSite::start().await;
@@ -252,7 +253,7 @@ async fn sr3_only_a_whole_answer_of_the_right_kind_and_size_is_one() {
     let closed = TcpListener::bind("127.0.0.1:0").await.expect("a port").local_addr().expect("bound");
     assert_eq!(fetcher.get(&format!("http://{closed}/"), JSON).await.err(), Some(E::Connect));
 
-    let impatient = |lookup| Fetcher::with_lookup(&settings(), Duration::from_millis(200), lookup);
+    let impatient = |lookup| Fetcher::with(&settings(), Duration::from_millis(200), lookup);
     let system: Lookup = |name| Ok((name, 0).to_socket_addrs()?.collect());
     let hasty = impatient(system).expect("a fetcher");
     for url in [&cut, &site.hang("/never")] {

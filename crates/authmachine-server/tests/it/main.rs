@@ -5,6 +5,7 @@ mod account;
 mod contract;
 mod everywhere;
 mod faults;
+mod fetch;
 mod jobs;
 mod logs;
 mod nodes;
