@@ -208,7 +208,7 @@ impl Fetcher {
         })))
     }
 
-    /// Gets a document of one of `content_types`, in lower case and without parameters; of any type when there are none.
+    /// Gets a document of one of `content_types`, which are without parameters; of any type when there are none.
     ///
     /// # Errors
     /// [`FetchError`], logged and counted here.
@@ -312,7 +312,8 @@ async fn read(mut answer: Response, content_types: &[&str]) -> Result<Fetched, F
         return Err(FetchError::Status(status.as_u16()).into());
     }
     let content_type = essence(&answer);
-    if !content_types.is_empty() && !content_types.contains(&content_type.as_str()) {
+    let is_expected = content_types.iter().any(|expected| content_type.eq_ignore_ascii_case(expected));
+    if !content_types.is_empty() && !is_expected {
         return Err(FetchError::ContentType.into());
     }
     let mut body = Vec::new();

@@ -239,6 +239,8 @@ async fn sr3_only_a_whole_answer_of_the_right_kind_and_size_is_one() {
             assert_eq!((fetched.content_type.as_str(), fetched.body.len()), ("application/json", bytes));
         }
     }
+    let json = site.serve("/json", "application/json", "{}");
+    assert!(fetcher.get(&json, &["text/plain", "Application/JSON"]).await.is_ok());
     let any = site.answer("/any", 200, &[], "x");
     assert_eq!(fetcher.get(&any, &[]).await.expect("any type").content_type, "");
 
