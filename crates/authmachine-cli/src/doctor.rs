@@ -13,7 +13,7 @@ use authmachine_provider::api_token::ApiToken;
 use authmachine_provider::client::{Client, PkceRule};
 use authmachine_provider::event::{Event, EventKind};
 use authmachine_provider::ids::{EventId, IdSource, Kind};
-use authmachine_provider::keys::SigningKeyRecord;
+use authmachine_provider::keys::{self, Schedule, SigningKeyRecord};
 use authmachine_server::Clock;
 use authmachine_server::settings::RegistrationMode;
 use authmachine_store::settings::Database;
@@ -30,8 +30,10 @@ use crate::{Place, client, master_key, output, tls, when};
 const BUSY: usize = 1_000;
 /// Events that are looked at for that.
 const MAX_EVENTS: usize = 20_000;
-/// A signing key as old as this may be replaced for once.
+/// A signing key as old as this may be replaced for once, where nothing else does it.
 const OLD_KEY_S: i64 = 365 * 86_400;
+/// A signing key that is overdue for as long is not looked after.
+const LATE_KEY_S: i64 = 86_400;
 /// What ends so soon is named, so that nobody is surprised.
 const SOON_S: i64 = 14 * 86_400;
 /// The events' clock and ours may differ by so much.
@@ -97,7 +99,7 @@ pub(crate) fn run(options: &Options, place: &Place) -> Result<ExitCode> {
         Err(why) => {
             findings.push(Finding::risk("master key", format!("{why:#}"), "without the key nothing starts"))
         }
-        Ok(_) => findings.extend(of_installation(&Installation::open(&config, Missing::Refuse)?)?),
+        Ok(_) => findings.extend(of_installation(&config, &Installation::open(&config, Missing::Refuse)?)?),
     }
     findings.sort_by_key(|finding| finding.level == Level::Advice);
 
@@ -295,7 +297,7 @@ fn of_files(config: &Config) -> Vec<Finding> {
     findings
 }
 
-fn of_installation(installation: &Installation) -> Result<Vec<Finding>> {
+fn of_installation(config: &Config, installation: &Installation) -> Result<Vec<Finding>> {
     let now = installation.now();
     let mut findings = Vec::new();
     if let Err(why) = installation.store.check_statements() {
@@ -307,15 +309,14 @@ fn of_installation(installation: &Installation) -> Result<Vec<Finding>> {
     }
     let (keys, clients, tokens) = installation
         .read(|reads| Ok((reads.list_signing_keys()?, reads.list_clients()?, reads.list_api_tokens()?)))?;
-    findings.extend(of_keys(&keys, now));
+    findings.extend(of_keys(&keys, config.settings(0).keys, now));
     let mut with_short_secret = Vec::new();
     for client in &clients {
         if client::has_short_secret(installation, client)? {
             with_short_secret.push(client.client_id.as_str());
         }
     }
-    let algorithms: Vec<Algorithm> =
-        keys.iter().filter(|key| key.is_active()).map(|key| key.algorithm).collect();
+    let algorithms: Vec<Algorithm> = keys::algorithms(&keys).collect();
     findings.extend(of_clients(&clients, &algorithms, &with_short_secret, &busy(installation, now)?));
     findings.extend(of_tokens(&tokens, now));
 
@@ -331,38 +332,43 @@ fn of_installation(installation: &Installation) -> Result<Vec<Finding>> {
     Ok(findings)
 }
 
-fn of_keys(keys: &[SigningKeyRecord], now: Timestamp) -> Vec<Finding> {
-    let active = |algorithm| keys.iter().find(|key| key.is_active() && key.algorithm == algorithm);
+fn of_keys(keys: &[SigningKeyRecord], schedule: Schedule, now: Timestamp) -> Vec<Finding> {
     let mut findings = Vec::new();
     if keys.is_empty() {
         // The first start makes them.
         return findings;
     }
-    if active(Algorithm::RS256).is_none() {
-        findings.push(Finding::risk(
-            "keys",
-            "No key signs with RS256, which every client expects that says nothing: the service does not start",
-            "authmachine keys rotate --alg RS256",
-        ));
-    }
-    if active(Algorithm::ES256).is_none() {
-        findings.push(Finding::advice(
-            "keys",
-            "No key signs with ES256, which costs a twentieth of RS256",
-            "authmachine keys rotate --alg ES256",
-        ));
-    }
-    for key in keys.iter().filter(|key| key.is_active() && now.seconds_since(key.created_at) > OLD_KEY_S) {
-        findings.push(Finding::advice(
-            "keys",
-            format!(
-                "The {} key {} has signed since {}",
-                key.algorithm,
-                key.kid,
-                when::rfc3339_of(key.created_at)
-            ),
-            format!("authmachine keys rotate --alg {}", key.algorithm),
-        ));
+    for algorithm in Algorithm::ALL {
+        let cure = format!("authmachine keys rotate --alg {algorithm}");
+        let Some(key) = keys::active(keys, algorithm, now) else {
+            let lack = |why| format!("No key signs with {algorithm}, {why}");
+            findings.push(match algorithm {
+                Algorithm::RS256 => Finding::risk(
+                    "keys",
+                    lack("which every client expects that says nothing: the service does not start"),
+                    cure,
+                ),
+                Algorithm::ES256 => Finding::advice("keys", lack("which costs a twentieth of RS256"), cure),
+                Algorithm::PS256 | Algorithm::EdDSA => {
+                    Finding::advice("keys", lack("which new installations offer"), cure)
+                }
+            });
+            continue;
+        };
+        let age_s = now.seconds_since(key.active_from);
+        let has_next = keys::next(keys, algorithm, now).is_some();
+        let what =
+            format!("The {algorithm} key {} has signed since {}", key.kid, when::rfc3339_of(key.active_from));
+        match schedule.rotate_after_s {
+            _ if has_next => {}
+            0 if age_s > OLD_KEY_S => findings.push(Finding::advice("keys", what, cure)),
+            1.. if age_s > schedule.rotate_after_s + LATE_KEY_S => findings.push(Finding::advice(
+                "keys",
+                format!("{what}, longer than keys.rotate_after, and no other is published"),
+                "start `authmachine serve`, which makes the next one; where it runs, its log says why it does not",
+            )),
+            _ => {}
+        }
     }
     findings
 }
@@ -506,6 +512,7 @@ mod tests {
             algorithm,
             private_sealed: Vec::new(),
             created_at: NOW.plus_seconds(-days_old * 86_400),
+            active_from: NOW.plus_seconds(-days_old * 86_400),
             retired_at: None,
             expires_at: None,
         }
@@ -552,18 +559,32 @@ mod tests {
 
     #[test]
     fn keys_are_missing_or_old() {
-        assert_eq!(said(&of_keys(&[], NOW)), Vec::<String>::new());
-        assert_eq!(
-            said(&of_keys(&[key(Algorithm::RS256, 1), key(Algorithm::ES256, 1)], NOW)),
-            Vec::<String>::new()
-        );
-        assert_eq!(said(&of_keys(&[key(Algorithm::EdDSA, 1)], NOW)), ["risk keys", "advice keys"]);
-        assert_eq!(
-            said(&of_keys(&[key(Algorithm::RS256, 366), key(Algorithm::ES256, 1)], NOW)),
-            ["advice keys"]
-        );
+        let never = Schedule { rotate_after_s: 0, ..Schedule::default() };
+        let look = |keys: &[SigningKeyRecord], schedule| said(&of_keys(keys, schedule, NOW));
+        let all = |days_old| Algorithm::ALL.map(|algorithm| key(algorithm, days_old));
+        let rs256_and = |other: SigningKeyRecord| {
+            let mut keys = all(1).to_vec();
+            keys[0] = other;
+            keys
+        };
+        let nothing = Vec::<String>::new();
+        assert_eq!(look(&[], never), nothing);
+        assert_eq!(look(&all(1), never), nothing);
+        assert_eq!(look(&[key(Algorithm::ES256, 1)], never), ["risk keys", "advice keys", "advice keys"]);
+        assert_eq!(look(&[key(Algorithm::RS256, 1)], never), ["advice keys"; 3]);
         let retired = SigningKeyRecord { retired_at: Some(NOW), ..key(Algorithm::RS256, 366) };
-        assert_eq!(said(&of_keys(&[retired, key(Algorithm::ES256, 1)], NOW)), ["risk keys"]);
+        assert_eq!(look(&rs256_and(retired), never), ["risk keys"]);
+        for (days_old, schedule, is_said) in [
+            (365, never, false),
+            (366, never, true),
+            (90, Schedule::default(), false),
+            (92, Schedule::default(), true),
+        ] {
+            let old = rs256_and(key(Algorithm::RS256, days_old));
+            assert_eq!(!look(&old, schedule).is_empty(), is_said, "{days_old}");
+            let next = SigningKeyRecord { kid: "next".to_owned(), ..key(Algorithm::RS256, -7) };
+            assert_eq!(look(&[old, vec![next]].concat(), schedule), nothing);
+        }
     }
 
     #[test]

@@ -67,7 +67,9 @@ pub enum EventKind {
     ApiTokenCreated,
     /// See [`EventKind::UserCreated`].
     ApiTokenRevoked,
-    /// See [`EventKind::UserCreated`].
+    /// The next signing key was made and published.
+    KeyPublished,
+    /// A signing key took over, by the clock or by an operator.
     KeyRotated,
 }
 
@@ -95,7 +97,7 @@ pub struct Event {
     pub at: Timestamp,
     /// What.
     pub kind: EventKind,
-    /// Who did it: a user's `sub`, `client:…`, or `operator`.
+    /// Who did it: a user's `sub`, `client:…`, `operator`, or `server`.
     pub actor: String,
     /// The user concerned, by `sub`.
     pub user: Option<String>,

@@ -100,6 +100,8 @@ impl App {
         let site = Arc::new(Site::new(settings.brand.clone(), ""));
         // Drawn by lot, two of 64 numbers would be the same too often.
         let node = store.write(Instant::now() + WRITE_DEADLINE, |tx| tx.next_node()).await?;
+        let metrics = Metrics::new(fetcher.counters());
+        metrics.set_keys(current.keys.times(clock.now()));
         Ok(Self(Arc::new(Inner {
             settings,
             store,
@@ -108,7 +110,7 @@ impl App {
             secrets,
             passwords: PasswordHasher::default(),
             site,
-            metrics: Metrics::new(fetcher.counters()),
+            metrics,
             fetcher,
             current: ArcSwap::from_pointee(current),
         })))
@@ -129,7 +131,9 @@ impl App {
     /// # Errors
     /// [`StartError`]; what was in use stays.
     pub async fn reload(&self) -> Result<(), StartError> {
-        let current = load_current(&self.settings, &self.store, &self.secrets, self.now()).await?;
+        let now = self.now();
+        let current = load_current(&self.settings, &self.store, &self.secrets, now).await?;
+        self.metrics.set_keys(current.keys.times(now));
         self.current.store(Arc::new(current));
         Ok(())
     }
@@ -150,17 +154,18 @@ async fn make_missing_keys(store: &Store, secrets: &Secrets, now: Timestamp) -> 
     if !store.read(|reads| reads.list_signing_keys()).await?.is_empty() {
         return Ok(());
     }
-    let new = keys::INITIAL.map(|algorithm| keys::generate(algorithm, secrets, now));
-    store
-        .write(Instant::now() + WRITE_DEADLINE, move |tx| {
-            if tx.list_signing_keys()?.is_empty() {
-                for key in &new {
-                    tx.insert_signing_key(key)?;
-                }
-            }
-            Ok(())
-        })
-        .await?;
+    let new = keys::generate_all(keys::INITIAL, secrets, now).await;
+    let is_done = store.write(Instant::now() + WRITE_DEADLINE, move |tx| {
+        tx.lock_signing_keys()?;
+        let is_new = tx.list_signing_keys()?.is_empty();
+        if is_new {
+            new.iter().try_for_each(|key| tx.insert_signing_key(key))?;
+        }
+        Ok(is_new)
+    });
+    if is_done.await? {
+        tracing::info!("There were no signing keys: made the first ones");
+    }
     Ok(())
 }
 
@@ -172,7 +177,7 @@ async fn load_current(
 ) -> Result<Current, StartError> {
     let (records, clients) =
         store.read(|reads| Ok((reads.list_signing_keys()?, reads.list_clients()?))).await?;
-    let keys = KeyRing::open(&records, secrets, now)?;
+    let keys = KeyRing::open(records, secrets, now)?;
     let documents = Documents::prepare(settings, &keys);
     let origins = clients
         .iter()

@@ -1,4 +1,4 @@
-//! What happens without being asked for: following changes that others make, and cleaning up.
+//! What happens without being asked for: following changes that others make, rotating keys, and cleaning up.
 
 use std::time::Duration;
 
@@ -7,11 +7,14 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
 use crate::app::App;
+use crate::keys;
 
 /// How often we look whether keys or clients have changed.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// Keys and clients are loaded at least this often: a retired key leaves the key set by the clock.
 const RELOAD_EVERY: Duration = Duration::from_secs(60);
+/// How often we look whether a signing key is to be made or has been followed.
+const KEYS_EVERY: Duration = Duration::from_secs(60);
 /// How long a job rests after the database did not answer.
 const REST: Duration = Duration::from_secs(1);
 /// How often we clean up.
@@ -29,6 +32,7 @@ pub struct Jobs(JoinSet<()>);
 pub fn start(app: App) -> Jobs {
     let mut jobs = JoinSet::new();
     jobs.spawn(keep_current(app.clone()));
+    jobs.spawn(follow_key_schedule(app.clone()));
     jobs.spawn(clean_up(app));
     Jobs(jobs)
 }
@@ -66,6 +70,18 @@ async fn keep_current(app: App) {
                     sleep(REST).await;
                 }
             }
+        }
+    }
+}
+
+/// Makes the next signing keys in time.
+async fn follow_key_schedule(app: App) {
+    let mut ticks = interval(KEYS_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        if let Err(error) = keys::follow_schedule(&app).await {
+            tracing::warn!(cause = %error, "Cannot look after the signing keys just now");
         }
     }
 }

@@ -1,23 +1,33 @@
 //! The signing keys in use, parsed once, and the published key set as prepared bytes.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use authmachine_jose::{Algorithm, JwkSet, SigningKey};
 use authmachine_provider::Timestamp;
-use authmachine_provider::keys::SigningKeyRecord;
+use authmachine_provider::event::{Event, EventKind};
+use authmachine_provider::keys::{self as schedule, SigningKeyRecord, State};
 use authmachine_store::{StoreError, Tx};
 use bytes::Bytes;
+use tokio::task::spawn_blocking;
 
+use crate::app::App;
+use crate::metrics::KeyTimes;
 use crate::secrets::Secrets;
 
-/// The keys of this moment; replaced as a whole when the store's change.
+/// The keys of this time; replaced as a whole when the store's change. Which of them signs, the clock says.
 pub struct KeyRing {
-    active: Vec<Arc<SigningKey>>,
-    /// Every published key, retired ones as well: verifies our own tokens when they come back as hints.
+    records: Vec<SigningKeyRecord>,
+    /// Those that sign now or later, by `kid`.
+    signers: HashMap<String, Arc<SigningKey>>,
+    /// Every published key, next and retired ones as well: verifies our own tokens when they come back as hints.
     pub published: JwkSet,
     /// The key set as it is served.
     pub body: Bytes,
 }
+
+/// Who the audit trail says it was.
+const ACTOR: &str = "server";
 
 /// Why the keys cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -43,10 +53,15 @@ impl KeyRing {
     ///
     /// # Errors
     /// [`KeyError`].
-    pub fn open(records: &[SigningKeyRecord], secrets: &Secrets, now: Timestamp) -> Result<Self, KeyError> {
-        let mut active = Vec::new();
+    pub fn open(
+        mut records: Vec<SigningKeyRecord>,
+        secrets: &Secrets,
+        now: Timestamp,
+    ) -> Result<Self, KeyError> {
+        records.retain(|record| record.is_published(now));
+        let mut signers = HashMap::new();
         let mut published = Vec::new();
-        for record in records.iter().filter(|record| record.is_published(now)) {
+        for record in &records {
             let sealed = KeyError::Sealed;
             let pkcs8 = secrets
                 .signing_keys()
@@ -55,64 +70,194 @@ impl KeyRing {
             let key = SigningKey::from_pkcs8(record.algorithm, record.kid.clone(), &pkcs8)
                 .map_err(|_| KeyError::Damaged(record.kid.clone()))?;
             published.push(key.public_jwk());
-            if record.is_active() {
-                active.push(Arc::new(key));
+            if record.retired_at.is_none() {
+                signers.insert(record.kid.clone(), Arc::new(key));
             }
         }
         let published: JwkSet = published.into_iter().collect();
         let body = serde_json::to_vec(&published).expect("a key set is JSON").into();
-        let ring = Self { active, published, body };
-        if ring.signer(Algorithm::RS256).is_none() { Err(KeyError::NoDefault) } else { Ok(ring) }
+        let ring = Self { records, signers, published, body };
+        if ring.signer(Algorithm::RS256, now).is_none() { Err(KeyError::NoDefault) } else { Ok(ring) }
     }
 
-    /// The key that signs with `algorithm` now.
-    pub fn signer(&self, algorithm: Algorithm) -> Option<&Arc<SigningKey>> {
-        self.active.iter().find(|key| key.algorithm() == algorithm)
+    /// The key that signs with `algorithm` at `now`.
+    pub fn signer(&self, algorithm: Algorithm, now: Timestamp) -> Option<&Arc<SigningKey>> {
+        self.signers.get(&schedule::active(&self.records, algorithm, now)?.kid)
     }
 
     /// The algorithms that can be had, the default first.
     pub fn algorithms(&self) -> Vec<Algorithm> {
-        Algorithm::ALL.iter().copied().filter(|algorithm| self.signer(*algorithm).is_some()).collect()
+        schedule::algorithms(&self.records).collect()
+    }
+
+    /// For the metrics: from when the key of each algorithm signs, and from when the next one.
+    pub fn times(&self, now: Timestamp) -> Vec<KeyTimes> {
+        let times = schedule::algorithms(&self.records).filter_map(|algorithm| {
+            let since = schedule::active(&self.records, algorithm, now)?.active_from;
+            let next = schedule::next(&self.records, algorithm, now).map(|next| next.active_from);
+            Some(KeyTimes { algorithm, since, next })
+        });
+        times.collect()
     }
 }
 
 /// The algorithms for which a new installation makes keys.
-pub const INITIAL: [Algorithm; 3] = [Algorithm::RS256, Algorithm::ES256, Algorithm::EdDSA];
+pub const INITIAL: [Algorithm; 4] = Algorithm::ALL;
 
-/// Makes a new key and seals it for the store.
+/// Makes a new key, which signs from `now` on, and seals it for the store.
 ///
 /// # Panics
 /// When the system has no randomness to give.
 pub fn generate(algorithm: Algorithm, secrets: &Secrets, now: Timestamp) -> SigningKeyRecord {
-    let key = SigningKey::generate(algorithm, "")
-        .expect("the system's random generator works")
-        .with_thumbprint_kid();
-    seal(&key, secrets, now)
+    seal(&new_key(algorithm), secrets, now)
 }
 
-/// Seals `key` for the store.
+/// Makes a new key for each of `algorithms`, at once and beside what else runs: RSA keys take their time.
+pub(crate) async fn generate_all(
+    algorithms: impl IntoIterator<Item = Algorithm>,
+    secrets: &Secrets,
+    now: Timestamp,
+) -> Vec<SigningKeyRecord> {
+    let making: Vec<_> =
+        algorithms.into_iter().map(|algorithm| spawn_blocking(move || new_key(algorithm))).collect();
+    let mut made = Vec::new();
+    for key in making {
+        made.push(seal(&key.await.expect("making a key does not panic"), secrets, now));
+    }
+    made
+}
+
+fn new_key(algorithm: Algorithm) -> SigningKey {
+    SigningKey::generate(algorithm, "").expect("the system's random generator works").with_thumbprint_kid()
+}
+
+/// Seals `key`, which signs from `now` on, for the store.
 pub fn seal(key: &SigningKey, secrets: &Secrets, now: Timestamp) -> SigningKeyRecord {
     SigningKeyRecord {
         kid: key.kid().to_owned(),
         algorithm: key.algorithm(),
         private_sealed: secrets.signing_keys().seal(&key.to_pkcs8(), key.kid().as_bytes()),
         created_at: now,
+        active_from: now,
         retired_at: None,
         expires_at: None,
     }
 }
 
-/// Puts `new` in the place of the active key of its algorithm. The old one signs nothing from now on, and stays published until
-/// `last_token_ends`, when the last token that it signed has expired.
+/// Does what the schedule asks for: makes and publishes the next keys, and writes down which have been followed. Any number of
+/// nodes may do it at once. The key sets follow the change.
 ///
 /// # Errors
 /// [`StoreError`].
-pub fn rotate(tx: &mut Tx, new: &SigningKeyRecord, last_token_ends: Timestamp) -> Result<(), StoreError> {
+pub async fn follow_schedule(app: &App) -> Result<(), StoreError> {
+    let now = app.now();
+    let settings = &app.settings;
+    let (schedule, stays_s) = (settings.keys, schedule::stays_s(&settings.lives));
+    let keys = app.store.read(|reads| reads.list_signing_keys()).await?;
+    let plan = schedule::plan(&keys, schedule, stays_s, now);
+    if plan.is_empty() {
+        return Ok(());
+    }
+    let mut made = generate_all(plan.make.iter().map(|next| next.algorithm), &app.secrets, now).await;
+    for (key, next) in made.iter_mut().zip(&plan.make) {
+        key.active_from = next.active_from;
+    }
+    let event = |kind| app.event(kind, ACTOR);
+    let mut events: Vec<Event> =
+        made.iter().map(|key| published(event(EventKind::KeyPublished), key)).collect();
+    events.extend(
+        plan.retire
+            .iter()
+            .map(|old| rotated(event(EventKind::KeyRotated), old.algorithm, &old.successor, Some(&old.kid))),
+    );
+    let (planned, new) = (plan.clone(), made.clone());
+    let is_done = app.store.write(app.write_deadline(), move |tx| {
+        tx.lock_signing_keys()?;
+        // Another node may have been faster.
+        if schedule::plan(&tx.list_signing_keys()?, schedule, stays_s, now) != planned {
+            return Ok(false);
+        }
+        new.iter().try_for_each(|key| tx.insert_signing_key(key))?;
+        for old in &planned.retire {
+            tx.retire_signing_key(&old.kid, old.retired_at, old.expires_at)?;
+        }
+        events.iter().try_for_each(|event| tx.insert_event(event))?;
+        Ok(true)
+    });
+    if is_done.await? {
+        for key in &made {
+            let (kid, algorithm) = (&key.kid, key.algorithm);
+            let hours = key.active_from.seconds_since(now) / 3_600;
+            tracing::info!(%kid, "Published the next {algorithm} key {kid}, which takes over in {hours} h");
+        }
+        for old in &plan.retire {
+            let (kid, algorithm) = (&old.successor, old.algorithm);
+            tracing::info!(%kid, "The {algorithm} key {kid} has taken over from {}", old.kid);
+        }
+    }
+    Ok(())
+}
+
+/// Says in `event` which key was published, and when it takes over.
+pub fn published(mut event: Event, key: &SigningKeyRecord) -> Event {
+    let detail = [
+        ("alg", key.algorithm.as_str().into()),
+        ("kid", key.kid.as_str().into()),
+        ("active_from", key.active_from.seconds().into()),
+    ];
+    event.detail.extend(detail.map(|(name, value)| (name.to_owned(), value)));
+    event
+}
+
+/// Says in `event` which key signs now, and in whose place.
+pub fn rotated(mut event: Event, algorithm: Algorithm, kid: &str, old_kid: Option<&str>) -> Event {
+    let detail = [("alg", algorithm.as_str().into()), ("kid", kid.into()), ("old_kid", old_kid.into())];
+    event.detail.extend(detail.map(|(name, value)| (name.to_owned(), value)));
+    event
+}
+
+/// Puts `new` in the place of every key of its algorithm, at once: for a key that is not trusted any more. The active one stays
+/// published until `last_token_ends`, when the last token that it signed has expired; the next one has signed nothing, and goes.
+/// The `kid` of the one that signed.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn rotate(
+    tx: &mut Tx,
+    new: &SigningKeyRecord,
+    last_token_ends: Timestamp,
+) -> Result<Option<String>, StoreError> {
     let now = new.created_at;
-    for old in tx.list_signing_keys()?.iter().filter(|old| old.is_active() && old.algorithm == new.algorithm)
-    {
-        tx.retire_signing_key(&old.kid, now, last_token_ends)?;
+    tx.lock_signing_keys()?;
+    let keys = tx.list_signing_keys()?;
+    for old in keys.iter().filter(|old| old.algorithm == new.algorithm && old.retired_at.is_none()) {
+        let is_next = schedule::state(&keys, old, now) == State::Next;
+        tx.retire_signing_key(&old.kid, now, if is_next { now } else { last_token_ends })?;
     }
     tx.insert_signing_key(new)?;
-    Ok(())
+    Ok(schedule::active(&keys, new.algorithm, now).map(|old| old.kid.clone()))
+}
+
+/// Publishes `new`, which signs `publish_before_s` later; where nothing signs with its algorithm, at once. The key that takes over
+/// next: `new`, unless one was published already.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn publish(
+    tx: &mut Tx,
+    new: &SigningKeyRecord,
+    publish_before_s: i64,
+) -> Result<SigningKeyRecord, StoreError> {
+    let now = new.created_at;
+    tx.lock_signing_keys()?;
+    let keys = tx.list_signing_keys()?;
+    if let Some(next) = schedule::next(&keys, new.algorithm, now) {
+        return Ok(next.clone());
+    }
+    let mut new = new.clone();
+    if schedule::active(&keys, new.algorithm, now).is_some() {
+        new.active_from = now.plus_seconds(publish_before_s);
+    }
+    tx.insert_signing_key(&new)?;
+    Ok(new)
 }

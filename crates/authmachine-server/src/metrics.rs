@@ -7,8 +7,9 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use authmachine_protocol::GrantType;
+use authmachine_jose::Algorithm;
 use authmachine_protocol::names::IMPLICIT;
+use authmachine_protocol::{GrantType, Timestamp};
 use authmachine_store::Stats;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
@@ -44,9 +45,21 @@ pub struct Metrics {
     tokens_issued_through_browser: AtomicU64,
     refresh_tokens_reused: AtomicU64,
     tokens_revoked: AtomicU64,
+    keys: RwLock<Vec<KeyTimes>>,
     /// Counted by [`crate::listen`].
     pub connections: Arc<Connections>,
     fetches: Arc<Fetches>,
+}
+
+/// What is shown of an algorithm's keys.
+#[derive(Clone, Copy, Debug)]
+pub struct KeyTimes {
+    /// The algorithm.
+    pub algorithm: Algorithm,
+    /// Since when the active key signs.
+    pub since: Timestamp,
+    /// When the next one takes over, if it is published.
+    pub next: Option<Timestamp>,
 }
 
 /// What is counted about connections.
@@ -136,6 +149,11 @@ impl Metrics {
         self.tokens_revoked.fetch_add(1, Relaxed);
     }
 
+    /// The keys were loaded.
+    pub fn set_keys(&self, keys: Vec<KeyTimes>) {
+        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = keys;
+    }
+
     /// Everything, with the store's counters.
     pub fn render(&self, store: &Stats) -> String {
         let mut page = Page::default();
@@ -168,6 +186,21 @@ impl Metrics {
         page.head("fetches_total", "counter", "Fetches of what others named, by result.");
         for (result, count) in self.fetches.counts() {
             page.line("fetches_total", &format!("result=\"{result}\""), count);
+        }
+
+        let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner).clone();
+        page.head(
+            "signing_key_since_seconds",
+            "gauge",
+            "Since when the active key signs, in seconds of 1970.",
+        );
+        for key in &keys {
+            let label = format!("alg=\"{}\"", key.algorithm);
+            page.line("signing_key_since_seconds", &label, key.since.seconds());
+        }
+        page.head("signing_key_next_seconds", "gauge", "When the next key takes over, if it is published.");
+        for (key, next) in keys.iter().filter_map(|key| Some((key, key.next?))) {
+            page.line("signing_key_next_seconds", &format!("alg=\"{}\"", key.algorithm), next.seconds());
         }
 
         let connections = &self.connections;
@@ -286,6 +319,11 @@ mod tests {
         metrics.sign_in(false);
         metrics.tokens_issued(GrantType::RefreshToken);
         metrics.tokens_issued_through_browser();
+        metrics.set_keys(vec![KeyTimes {
+            algorithm: Algorithm::RS256,
+            since: Timestamp::from_ms(1_500),
+            next: Some(Timestamp::from_seconds(9)),
+        }]);
         metrics.connections.accepted.fetch_add(3, Relaxed);
         metrics.connections.closed.fetch_add(1, Relaxed);
         let text = metrics.render(&Stats { commit_time: Duration::from_millis(1_500), ..Stats::default() });
@@ -307,6 +345,8 @@ mod tests {
             r#"authmachine_tokens_issued_total{grant_type="authorization_code"} 0"#,
             r#"authmachine_tokens_issued_total{grant_type="implicit"} 1"#,
             r#"authmachine_fetches_total{result="not_allowed"} 0"#,
+            r#"authmachine_signing_key_since_seconds{alg="RS256"} 1"#,
+            r#"authmachine_signing_key_next_seconds{alg="RS256"} 9"#,
             "authmachine_connections_open 2",
             "authmachine_store_commit_seconds_total 1.5",
         ] {

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use authmachine_pages::Brand;
 use authmachine_protocol::redirect_uri;
 use authmachine_provider::client::PkceRule;
+use authmachine_provider::keys::Schedule;
 use authmachine_provider::lives::Lives;
 use url::Url;
 
@@ -17,6 +18,8 @@ pub struct Settings {
     pub issuer: Issuer,
     /// How long things live.
     pub lives: Lives,
+    /// When signing keys are made and take over.
+    pub keys: Schedule,
     /// `pkce.required`.
     pub pkce: PkceRule,
     /// `oidc.implicit`: whether tokens may pass through browsers, for the clients that registered it (OIDC Core §3.2, §3.3).
@@ -43,6 +46,7 @@ impl Settings {
         Self {
             issuer,
             lives: Lives::default(),
+            keys: Schedule::default(),
             pkce: PkceRule::Auto,
             implicit: false,
             unsigned_request_objects: false,

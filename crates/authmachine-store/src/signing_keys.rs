@@ -9,11 +9,13 @@ use crate::unit::{Reads, Tx};
 use crate::value::{Row, params};
 
 statements! {
-    LIST = "SELECT kid, algorithm, private_sealed, created_at, retired_at, expires_at FROM signing_keys
-        ORDER BY created_at, kid";
-    INSERT = "INSERT INTO signing_keys (kid, algorithm, private_sealed, created_at, retired_at, expires_at)
-        VALUES ($1, $2, $3, $4, $5, $6)";
+    LIST = "SELECT kid, algorithm, private_sealed, created_at, COALESCE(active_from, created_at), retired_at, expires_at
+        FROM signing_keys ORDER BY created_at, kid";
+    INSERT = "INSERT INTO signing_keys (kid, algorithm, private_sealed, created_at, active_from, retired_at, expires_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7)";
     RETIRE = "UPDATE signing_keys SET retired_at = $1, expires_at = $2 WHERE kid = $3 AND retired_at IS NULL";
+    TAKE_TURNS = "INSERT INTO counters (name, value) VALUES ('signing keys', 0)
+        ON CONFLICT (name) DO UPDATE SET value = counters.value + 1";
 }
 
 fn read(row: &mut Row<'_>) -> Result<SigningKeyRecord, StoreError> {
@@ -23,6 +25,7 @@ fn read(row: &mut Row<'_>) -> Result<SigningKeyRecord, StoreError> {
         algorithm: row.get()?,
         private_sealed: row.get()?,
         created_at: row.get()?,
+        active_from: row.get()?,
         retired_at: row.get()?,
         expires_at: row.get()?,
     })
@@ -36,6 +39,11 @@ impl Reads {
 }
 
 impl Tx {
+    /// Lets nobody else decide about keys until this unit's end: what it reads from now on is still so when it writes.
+    pub fn lock_signing_keys(&mut self) -> Result<(), StoreError> {
+        self.run(TAKE_TURNS, &[]).map(drop)
+    }
+
     /// Stores a new signing key.
     pub fn insert_signing_key(&mut self, key: &SigningKeyRecord) -> Result<(), StoreError> {
         let values = params![
@@ -43,6 +51,7 @@ impl Tx {
             key.algorithm.as_str(),
             &key.private_sealed,
             key.created_at,
+            key.active_from,
             key.retired_at,
             key.expires_at,
         ];
@@ -50,15 +59,15 @@ impl Tx {
         self.note("signing_key", 0, Some(key.created_at))
     }
 
-    /// Has a key sign nothing from now on, and leave the key set at `expires_at`.
+    /// Has a key sign nothing from `retired_at` on, and leave the key set at `expires_at`.
     pub fn retire_signing_key(
         &mut self,
         kid: &str,
-        now: Timestamp,
+        retired_at: Timestamp,
         expires_at: Timestamp,
     ) -> Result<(), StoreError> {
-        if self.run(RETIRE, params![now, expires_at, kid])? == 1 {
-            self.note("signing_key", 0, Some(now))?;
+        if self.run(RETIRE, params![retired_at, expires_at, kid])? == 1 {
+            self.note("signing_key", 0, None)?;
         }
         Ok(())
     }

@@ -164,6 +164,18 @@ impl TestServer {
         self.store().read(move |reads| reads.find_user_by_login(&username)).await.expect("the store answers")
     }
 
+    /// Takes away what signs with `algorithm`, as in an installation that never had it.
+    pub async fn drop_key(&self, algorithm: Algorithm) {
+        let now = self.clock().now();
+        self.write(move |tx| {
+            let keys = tx.list_signing_keys()?;
+            let key = keys.iter().find(|key| key.algorithm == algorithm).expect("there is one");
+            tx.retire_signing_key(&key.kid, now, now)
+        })
+        .await;
+        self.reload().await;
+    }
+
     /// Loads keys and clients again, as the server does by itself when they have changed.
     pub async fn reload(&self) {
         self.app().reload().await.expect("keys and clients can be loaded");

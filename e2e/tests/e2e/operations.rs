@@ -114,7 +114,7 @@ async fn keys_are_rotated_while_it_runs(engine: Engine) {
     let old_key = key(&http::get(&provider.url("/oidc/jwks")).await, &old_kid)
         .expect("the key that signed is published");
 
-    provider.cli(&["keys", "rotate"]).await;
+    provider.cli(&["keys", "rotate", "--now"]).await;
     let new_token = wait::until("an ID token under the new key", || async {
         let (_, token) = sign_in(&provider, &client, &mut alice.clone()).await;
         (kid(&token) != old_kid).then_some(token)

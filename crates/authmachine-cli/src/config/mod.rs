@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use authmachine_pages::Brand;
 use authmachine_provider::client::PkceRule;
+use authmachine_provider::keys::Schedule;
 use authmachine_provider::{lives, password};
 use authmachine_server::fetch::FetchSettings;
 use authmachine_server::settings::{Registration, RegistrationMode};
@@ -68,6 +69,7 @@ pub(crate) struct Config {
     /// Where the database was named.
     database_place: String,
     lives: lives::Lives,
+    keys: Schedule,
     pkce: PkceRule,
     fetch: FetchSettings,
     brand: Brand,
@@ -162,6 +164,7 @@ impl Config {
             registration,
             fetch,
             lives,
+            keys,
             password,
             brand,
             log,
@@ -280,6 +283,7 @@ impl Config {
         });
         let fetch = FetchSettings { private_networks, ca_certificates: ca_certificates.unwrap_or_default() };
         let lives = check.lives(&lives);
+        let keys = check.keys(&keys);
         let min_password_characters =
             check.between(&password.min_characters, password::MIN_CHARACTERS as i64..=128);
         let product_name = check.read(&brand.product_name, |name| {
@@ -327,6 +331,7 @@ impl Config {
             log: Log { json: json.unwrap_or(false), level: level.unwrap_or(tracing::Level::INFO) },
             database_place,
             lives,
+            keys,
             pkce: pkce.unwrap_or(PkceRule::Auto),
             fetch,
             brand: Brand {
@@ -349,6 +354,7 @@ impl Config {
         });
         Settings {
             lives: self.lives,
+            keys: self.keys,
             pkce: self.pkce,
             implicit: self.implicit,
             unsigned_request_objects: self.unsigned_request_objects,
@@ -445,6 +451,20 @@ impl Check<'_> {
             }
             (certificate, key) => Some(tls::Files { certificate: certificate.into(), key: key.into() }),
         }
+    }
+
+    fn keys(&mut self, given: &sections::Keys) -> Schedule {
+        let keys = Schedule {
+            rotate_after_s: self.seconds(&given.rotate_after, 0, YEARS),
+            publish_before_s: self.seconds(&given.publish_before, 3_600, YEARS),
+        };
+        if keys.rotate_after_s > 0 && keys.rotate_after_s <= keys.publish_before_s {
+            self.say(
+                &given.rotate_after,
+                "a key signs for longer than the next one is published before (keys.publish_before)",
+            );
+        }
+        keys
     }
 
     fn lives(&mut self, given: &sections::Lives) -> lives::Lives {

@@ -170,6 +170,15 @@ sections! {
         refresh_grace: Seconds = "0",
     }
 
+    /// The keys that sign tokens. A retired one stays published until no token that it signed lives, and as long as a session
+    /// (`lives.session`, at most a day), so that its tokens are good as hints.
+    keys: Keys {
+        /// How long a key signs before the next one takes over; `0`: until `authmachine keys rotate`.
+        rotate_after: Seconds = "90d",
+        /// How long the next key is published before it signs; at least `1h`, and longer than clients keep the key set.
+        publish_before: Seconds = "7d",
+    }
+
     /// Passwords.
     password: Password {
         /// The fewest characters of a new one; at least 15 (NIST SP 800-63B-4 §3.1.1).

@@ -21,6 +21,7 @@ fn nothing_at_all_is_a_configuration_on_loopback() {
     assert_eq!(config.key_file, Path::new("./data/authmachine.key"));
     // The table of settings and the server's own defaults are two places; they agree.
     assert_eq!(config.settings(8000).lives, lives::Lives::default());
+    assert_eq!(config.settings(8000).keys, Schedule::default());
     assert_eq!(config.settings(8000).brand, Brand::default());
 }
 
@@ -97,6 +98,8 @@ fn op2_values_of_the_wrong_kind_or_range_are_refused_where_they_stand() {
         ("[lives]\ncode = \"1h\"", "authmachine.toml:2: 3600 s is not between 1 s and 600 s"),
         ("[lives]\ncode = true", "authmachine.toml:2: lives.code is a duration, such as \"60s\""),
         ("[lives]\nsession = \"30m\"", "cannot be idle for longer"),
+        ("[keys]\npublish_before = \"59m\"", "authmachine.toml:2: 3540 s is not between 3600 s and"),
+        ("[keys]\nrotate_after = \"7d\"", "authmachine.toml:2: a key signs for longer than"),
         ("[password]\nmin_characters = 8", "authmachine.toml:2: 8 is not between 15 and 128"),
         ("[oidc]\nimplicit = \"yes\"", "authmachine.toml:2: oidc.implicit is true or false, such as false"),
         ("[oidc]\nprofile = \"basic\"", "\"basic\" is not standard or conformance"),

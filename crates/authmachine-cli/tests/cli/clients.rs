@@ -220,7 +220,6 @@ fn what_makes_no_sense_is_refused() {
     assert!(add(&[]).contains("needs --redirect-uri"));
     assert!(add(&["--grant-type", "authorization_code"]).contains("needs --redirect-uri"));
     assert!(add(&["--public", "--grant-type", "client_credentials"]).contains("RFC 6749"));
-    assert!(add(&["--redirect-uri", URI, "--id-token-alg", "PS256"]).contains("keys rotate --alg PS256"));
     assert!(add(&["--redirect-uri", URI, "--objects", "is_superuser"]).contains("reserved"));
     assert!(place.refused(&["client", "rotate-secret", "nobody"]).contains(r#"there is no client "nobody""#));
     assert!(

@@ -85,7 +85,7 @@ fn the_commands_and_the_server_work_on_postgresql() {
     );
     let (status, body) = post(&server.url, "/oidc/token", &form);
     assert!(status == 200 && body.contains("access_token"), "{status} {body}");
-    place.ok(&["keys", "rotate"]);
+    place.ok(&["keys", "rotate", "--now"]);
     // Several may serve one PostgreSQL.
     let second = place.serve();
     assert_eq!(second.get("/readyz").0, 200);

@@ -141,14 +141,18 @@ impl Place {
         self.path("data")
     }
 
-    /// The audit trail.
-    pub(crate) fn events(&self) -> Vec<Event> {
+    /// The database, past the program.
+    pub(crate) fn store(&self) -> Store {
         let database = Database::Sqlite {
             folder: self.data(),
             synchronous: authmachine_store::settings::Synchronous::Off,
         };
-        let store = Store::open(Settings::new(database)).expect("it is there");
-        store.read_blocking(|reads| reads.list_events(None, 1_000)).expect("readable")
+        Store::open(Settings::new(database)).expect("it is there")
+    }
+
+    /// The audit trail.
+    pub(crate) fn events(&self) -> Vec<Event> {
+        self.store().read_blocking(|reads| reads.list_events(None, 1_000)).expect("readable")
     }
 
     /// The kinds of the events after the first `skip`.

@@ -42,13 +42,18 @@ pub struct Subject<'a> {
 /// `server_error` when no key signs with the client's algorithm.
 pub fn check_signer(app: &App, client: &Client) -> Result<(), OAuthError> {
     match client.scopes.contains(scope::OPENID) {
-        true => signer(app, &client.client_id, client.id_token_alg).map(|_| ()),
+        true => signer(app, &client.client_id, client.id_token_alg, app.now()).map(|_| ()),
         false => Ok(()),
     }
 }
 
-fn signer(app: &App, client_id: &str, algorithm: Algorithm) -> Result<Arc<SigningKey>, OAuthError> {
-    app.current().keys.signer(algorithm).cloned().ok_or_else(|| {
+fn signer(
+    app: &App,
+    client_id: &str,
+    algorithm: Algorithm,
+    now: Timestamp,
+) -> Result<Arc<SigningKey>, OAuthError> {
+    app.current().keys.signer(algorithm, now).cloned().ok_or_else(|| {
         tracing::error!(client.id = %client_id, %algorithm, "No active key signs with this client's algorithm; `authmachine keys rotate --alg` makes one");
         cannot_be_signed()
     })
@@ -66,7 +71,7 @@ fn cannot_be_signed() -> OAuthError {
 /// # Errors
 /// `server_error` when no key signs with the client's algorithm.
 pub fn make(app: &App, subject: &Subject<'_>, now: Timestamp) -> Result<String, OAuthError> {
-    let key = signer(app, subject.client_id, subject.algorithm)?;
+    let key = signer(app, subject.client_id, subject.algorithm, now)?;
     let grant = subject.grant;
     // Without a token for userinfo, now or by the code, all that is asked for stands here (OIDC Core §5.4).
     let is_all = subject.access_token.is_none() && subject.code.is_none();

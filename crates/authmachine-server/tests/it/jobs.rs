@@ -38,6 +38,13 @@ async fn tk8_clients_and_keys_that_others_change_are_noticed() {
     server.write(move |tx| authmachine_server::keys::rotate(tx, &key, now.plus_seconds(600))).await;
     until("the new key is published", async || server.get("/oidc/jwks").send().await.text().contains(&kid))
         .await;
+
+    // What the schedule asks for is done without being asked.
+    jobs.stop().await;
+    server.clock().advance(89 * 86_400);
+    let jobs = authmachine_server::jobs::start(server.app().clone());
+    let count = async || server.get("/oidc/jwks").send().await.ok()["keys"].as_array().map(Vec::len);
+    until("the next keys are published", async || count().await == Some(8)).await;
     jobs.stop().await;
 }
 

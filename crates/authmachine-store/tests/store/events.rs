@@ -4,7 +4,7 @@ use authmachine_store::StoreError;
 use crate::records::event;
 use crate::support::both_engines;
 
-const KINDS: [EventKind; 30] = [
+const KINDS: [EventKind; 31] = [
     EventKind::SignIn,
     EventKind::SignInRefused,
     EventKind::SignOut,
@@ -34,6 +34,7 @@ const KINDS: [EventKind; 30] = [
     EventKind::PermissionRemoved,
     EventKind::ApiTokenCreated,
     EventKind::ApiTokenRevoked,
+    EventKind::KeyPublished,
     EventKind::KeyRotated,
 ];
 

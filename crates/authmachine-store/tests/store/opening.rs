@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 use authmachine_protocol::ResponseType;
 use authmachine_provider::client::Client;
 use authmachine_provider::client_metadata::ClientMetadata;
+use authmachine_provider::keys::SigningKeyRecord;
 use authmachine_store::settings::{Database, Settings};
 use authmachine_store::{OpenError, Store, StoreError};
 
-use crate::records::{client, object};
+use crate::records::{NOW, client, object, signing_key};
 use crate::support::{Engine, both_engines, run, soon};
 
 both_engines! {
@@ -25,12 +26,16 @@ both_engines! {
     async fn rb22_a_database_of_the_first_schema_is_brought_up_to_date_with_its_rows(store: TestStore) {
         let (shop, bare) = (client("shop"), client("bare"));
         let new = [shop.clone(), bare.clone()];
-        store.write(move |tx| new.iter().try_for_each(|client| tx.insert_client(client).map(drop))).await;
+        store.write(move |tx| {
+            new.iter().try_for_each(|client| tx.insert_client(client).map(drop))?;
+            tx.insert_signing_key(&signing_key("k"))
+        }).await;
         // What the later steps did is undone.
         let added = ["response_types", "userinfo_alg", "sector", "metadata", "registration_sha256", "last_used_at"];
         for column in added {
             store.run_sql(&format!("ALTER TABLE clients DROP COLUMN {column}"));
         }
+        store.run_sql("ALTER TABLE signing_keys DROP COLUMN active_from");
         store.run_sql("DELETE FROM schema_steps WHERE version >= 2");
         for _ in 0..2 {
             let again = store.open_again().expect("it opens, and opens once more");
@@ -46,6 +51,8 @@ both_engines! {
                     ..client.clone()
                 });
             assert_eq!(found, expected);
+            let keys = again.read(|reads| reads.list_signing_keys()).await.expect("it reads");
+            assert_eq!(keys, [SigningKeyRecord { active_from: NOW, ..signing_key("k") }]);
         }
     }
 

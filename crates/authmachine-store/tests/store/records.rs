@@ -240,6 +240,7 @@ pub(crate) fn signing_key(kid: &str) -> SigningKeyRecord {
         algorithm: Algorithm::EdDSA,
         private_sealed: vec![0, 255, 1, 254],
         created_at: NOW,
+        active_from: LATER,
         retired_at: None,
         expires_at: None,
     }

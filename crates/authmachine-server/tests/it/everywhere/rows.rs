@@ -15,7 +15,7 @@ async fn g9_a_new_installation_has_no_account_and_no_client() {
     for table in ["users", "clients", "api_tokens", "permission_grants", "user_groups", "sessions"] {
         assert_eq!(rows[table].len(), 0, "{table} is empty");
     }
-    assert_eq!(rows["signing_keys"].len(), 3);
+    assert_eq!(rows["signing_keys"].len(), 4);
 }
 
 /// The tests share their keys to save time; a real start makes its own.
@@ -35,7 +35,7 @@ async fn g9_each_installation_makes_keys_of_its_own() {
     }
     kids.sort();
     kids.dedup();
-    assert_eq!(kids.len(), 6);
+    assert_eq!(kids.len(), 8);
 }
 
 #[both_engines]
@@ -120,5 +120,5 @@ async fn do3_what_strangers_leave_behind_is_swept_and_what_lives_stays() {
     for table in ["sessions", "session_clients", "grants", "refresh_families", "events"] {
         assert_eq!(rows[table].len(), 0, "{table}: {:?}", rows[table]);
     }
-    assert_eq!((rows["users"].len(), rows["clients"].len(), rows["signing_keys"].len()), (1, 1, 3));
+    assert_eq!((rows["users"].len(), rows["clients"].len(), rows["signing_keys"].len()), (1, 1, 4));
 }

@@ -25,7 +25,7 @@ async fn the_document_says_what_is_built() {
             "prompt_values_supported": ["none", "login", "consent", "select_account"],
             "acr_values_supported": ["urn:authmachine:acr:pwd"],
             "subject_types_supported": ["public"],
-            "id_token_signing_alg_values_supported": ["RS256", "ES256", "EdDSA"],
+            "id_token_signing_alg_values_supported": ["RS256", "PS256", "ES256", "EdDSA"],
             "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
             "revocation_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
             "introspection_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
@@ -108,7 +108,7 @@ async fn jw8_the_key_set_has_a_public_key_for_each_algorithm_and_nothing_private
         }
     }
     found.sort_unstable();
-    assert_eq!(found, [("ES256", "EC"), ("EdDSA", "OKP"), ("RS256", "RSA")]);
+    assert_eq!(found, [("ES256", "EC"), ("EdDSA", "OKP"), ("PS256", "RSA"), ("RS256", "RSA")]);
 }
 
 #[both_engines]

@@ -11,7 +11,7 @@ async fn an_id_token_says_who_signed_in_for_whom_and_when() {
     let browser = server.browser().log_in("alice").await;
     let signed_in_at = server.clock().now().seconds();
     server.clock().advance(30);
-    for algorithm in [Algorithm::RS256, Algorithm::ES256, Algorithm::EdDSA] {
+    for algorithm in Algorithm::ALL {
         let app =
             server.client(&format!("shop-{algorithm}")).first_party().id_token_alg(algorithm).create().await;
         let tokens = app.redeem(&browser.authorize(&app).await.code()).await.ok();
@@ -63,8 +63,8 @@ async fn claims_asked_for_in_the_id_token_are_in_it() {
 /// Tokens that are no ID token of ours for `app`, or not one that may be believed.
 async fn forgeries(server: &TestServer, app: &ClientApp, good: &str) -> Vec<(&'static str, String)> {
     let current = server.app().current();
-    let ours = current.keys.signer(Algorithm::RS256).expect("there is one");
-    let eddsa = current.keys.signer(Algorithm::EdDSA).expect("there is one");
+    let signer = |algorithm| current.keys.signer(algorithm, server.clock().now()).expect("there is one");
+    let (ours, eddsa) = (signer(Algorithm::RS256), signer(Algorithm::EdDSA));
     let claims = Value::Object(server.verify(good).await);
     let with = |name: &str, value: Value| {
         let mut claims = claims.clone();
@@ -229,35 +229,9 @@ async fn jw1_an_id_token_is_no_access_token_and_no_credential() {
 }
 
 #[both_engines]
-async fn a_rotated_key_still_verifies_what_it_signed_until_that_has_expired() {
-    let server = TestServer::start().await;
-    let app = server.client("shop").first_party().create().await;
-    let browser = server.browser().log_in("alice").await;
-    let old = app.redeem(&browser.authorize(&app).await.code()).await.ok().id_token().to_owned();
-
-    let now = server.clock().now();
-    let new_key = authmachine_server::keys::generate(Algorithm::RS256, &server.app().secrets, now);
-    let new_kid = new_key.kid.clone();
-    let last_token_ends = now.plus_seconds(server.app().settings.lives.id_token_s);
-    server.write(move |tx| authmachine_server::keys::rotate(tx, &new_key, last_token_ends)).await;
-    server.reload().await;
-
-    let new = app.redeem(&browser.authorize(&app).await.code()).await.ok().id_token().to_owned();
-    let header = Base64UrlUnpadded::decode_vec(new.split('.').next().expect("a header")).expect("base64url");
-    assert_eq!(serde_json::from_slice::<Value>(&header).expect("JSON")["kid"], new_kid);
-    server.verify(&old).await;
-    server.verify(&new).await;
-    let count = || async { server.get("/oidc/jwks").send().await.ok()["keys"].as_array().map(Vec::len) };
-    assert_eq!(count().await, Some(4));
-    server.clock().set(last_token_ends);
-    server.reload().await;
-    assert_eq!(count().await, Some(3));
-    server.verify(&new).await;
-}
-
-#[both_engines]
 async fn a_client_whose_algorithm_has_no_key_keeps_its_code() {
     let server = TestServer::start().await;
+    server.drop_key(Algorithm::PS256).await;
     let app = server.client("shop").first_party().id_token_alg(Algorithm::PS256).create().await;
     let code = server.browser().log_in("alice").await.authorize(&app).await.code();
     app.redeem(&code).await.assert_error(500, "server_error");

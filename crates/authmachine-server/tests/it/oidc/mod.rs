@@ -11,6 +11,7 @@ mod form_post;
 mod id_token;
 mod interaction;
 mod introspection;
+mod keys;
 mod pkce;
 mod prompt;
 mod refresh;

@@ -269,6 +269,7 @@ async fn g5_what_is_taken_away_while_a_person_signs_in_is_not_given() {
 #[both_engines]
 async fn a_client_whose_algorithm_has_no_key_is_told_and_nothing_is_issued() {
     let server = TestServer::start_with(ON).await;
+    server.drop_key(Algorithm::PS256).await;
     let app = server
         .client("shop")
         .first_party()
