@@ -1,5 +1,9 @@
 // As much of a browser as a login needs: cookies, redirects, and forms filled in by what their fields are.
 
+import { once } from 'node:events';
+import { request } from 'node:http';
+import { text } from 'node:stream/consumers';
+
 const TIMEOUT_MS = 20_000;
 
 const decode = (text) =>
@@ -31,37 +35,55 @@ function fillIn(page, username, password) {
   return { action: found.action ?? '', fields };
 }
 
-/** Goes to `start`, fills in every form on the way, and returns the URL that leads back to the client. */
-export async function logIn(start, redirectUri, username, password) {
-  const cookies = new Map();
-  const send = async (url, init = {}) => {
-    const cookie = [...cookies].map(([name, value]) => `${name}=${value}`).join('; ');
-    const response = await fetch(url, {
-      ...init, redirect: 'manual', signal: AbortSignal.timeout(TIMEOUT_MS), headers: { ...init.headers, cookie },
-    });
-    for (const line of response.headers.getSetCookie()) {
-      const [, name, value] = /^([^=]+)=([^;]*)/.exec(line);
-      if (value === '' || /;\s*max-age=0\b/i.test(line)) cookies.delete(name);
-      else cookies.set(name, value);
-    }
-    return { url, response };
-  };
+/** A person with a name and a password, and what their browser keeps from one visit to the next. */
+export class Browser {
+  #cookies = new Map();
+  #username;
+  #password;
 
-  let { url, response } = await send(start);
-  for (let step = 0; step < 20; step += 1) {
-    const location = response.headers.get('location');
-    if (location) {
-      const next = new URL(location, url);
-      if (next.href.startsWith(redirectUri)) return next;
-      ({ url, response } = await send(next));
-      continue;
-    }
-    const page = await response.text();
-    const form = fillIn(page, username, password);
-    if (!form) throw new Error(`a page without a form: ${response.status} ${url}\n${page.slice(0, 2000)}`);
-    // A browser names the page's origin with a form; a server may ask for it.
-    const headers = { origin: new URL(url).origin };
-    ({ url, response } = await send(new URL(form.action, url), { method: 'POST', body: form.fields, headers }));
+  constructor(username, password) {
+    this.#username = username;
+    this.#password = password;
   }
-  throw new Error(`20 pages and no way back to ${redirectUri}; the last was ${url}`);
+
+  // Not by `fetch`: that is honest, and tells the server that no person goes anywhere (`Sec-Fetch-Mode: cors`).
+  async #send(url, form) {
+    const headers = { cookie: [...this.#cookies].map(([name, value]) => `${name}=${value}`).join('; ') };
+    if (form) {
+      headers['content-type'] = 'application/x-www-form-urlencoded';
+      // A browser names the page's origin with a form; a server may ask for it.
+      headers.origin = url.origin;
+    }
+    const sent = request(url, { method: form ? 'POST' : 'GET', headers, signal: AbortSignal.timeout(TIMEOUT_MS) });
+    sent.end(form?.toString());
+    const [response] = await once(sent, 'response');
+    for (const line of response.headers['set-cookie'] ?? []) {
+      const [, name, value] = /^([^=]+)=([^;]*)/.exec(line);
+      if (value === '' || /;\s*max-age=0\b/i.test(line)) this.#cookies.delete(name);
+      else this.#cookies.set(name, value);
+    }
+    return { url, status: response.statusCode, location: response.headers.location, page: await text(response) };
+  }
+
+  /**
+   * Goes to `start`, fills in every form on the way, and returns the request that leads back to the client: to an address that
+   * begins with `backTo`.
+   */
+  async go(start, backTo) {
+    let at = await this.#send(new URL(start));
+    for (let step = 0; step < 20; step += 1) {
+      if (at.location) {
+        const next = new URL(at.location, at.url);
+        if (next.href.startsWith(backTo)) return new Request(next);
+        at = await this.#send(next);
+        continue;
+      }
+      const form = fillIn(at.page, this.#username, this.#password);
+      if (!form) throw new Error(`a page without a form: ${at.status} ${at.url}\n${at.page.slice(0, 2000)}`);
+      const action = new URL(form.action, at.url);
+      if (action.href.startsWith(backTo)) return new Request(action, { method: 'POST', body: form.fields });
+      at = await this.#send(action, form.fields);
+    }
+    throw new Error(`20 pages and no way back to ${backTo}; the last was ${at.url}`);
+  }
 }

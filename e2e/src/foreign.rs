@@ -40,20 +40,16 @@ impl Python {
         command
     }
 
-    /// The app on pyoidc, as `client` at `provider`, on `port`.
-    pub async fn pyoidc_app(
+    /// Starts `program`, which serves on `port`, as `client` at `provider`.
+    pub async fn app(
         &self,
+        program: &str,
         client: &Client,
         provider: &Provider,
         port: u16,
-        api_token: &str,
+        settings: Settings<'_>,
     ) -> Server {
-        let mut command = self.script("pyoidc_app.py");
-        be_client(&mut command, client, provider);
-        command.env("AUTHMACHINE_API_TOKEN", api_token).env("PORT", port.to_string());
-        // Two apps at one host name share its cookies.
-        command.env("SESSION_COOKIE_NAME", format!("session-{}", client.id));
-        serve(&client.id, &mut command).await
+        app(self.script(program), client, provider, port, settings).await
     }
 
     /// Runs `program` as `client` at `provider`, with alice before its browser; what it found out.
@@ -99,12 +95,16 @@ impl Node {
         flow(self.script(program), program, client, provider, settings).await
     }
 
-    /// A single-page application on `oidc-client-ts`, as `client`, on `port`.
-    pub async fn spa(&self, client: &Client, provider: &Provider, port: u16, scope: &str) -> Server {
-        let mut command = self.script("spa.mjs");
-        be_client(&mut command, client, provider);
-        command.env("AUTHMACHINE_SCOPE", scope).env("PORT", port.to_string());
-        serve(&client.id, &mut command).await
+    /// Starts `program`, which serves on `port`, as `client` at `provider`.
+    pub async fn app(
+        &self,
+        program: &str,
+        client: &Client,
+        provider: &Provider,
+        port: u16,
+        settings: Settings<'_>,
+    ) -> Server {
+        app(self.script(program), client, provider, port, settings).await
     }
 
     /// `oidc-provider` with the client `test`, secret `test`, that listens at `app`.
@@ -131,6 +131,20 @@ fn be_client(command: &mut Command, client: &Client, provider: &Provider) {
     if !client.secret.is_empty() {
         command.env("AUTHMACHINE_CLIENT_SECRET", &client.secret);
     }
+}
+
+async fn app(
+    mut command: Command,
+    client: &Client,
+    provider: &Provider,
+    port: u16,
+    settings: Settings<'_>,
+) -> Server {
+    be_client(&mut command, client, provider);
+    command.env("PORT", port.to_string()).envs(settings.iter().copied());
+    // Two apps at one host name share its cookies.
+    command.env("SESSION_COOKIE_NAME", format!("session-{}", client.id));
+    serve(&client.id, &mut command).await
 }
 
 async fn serve(name: &str, command: &mut Command) -> Server {

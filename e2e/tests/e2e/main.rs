@@ -24,6 +24,7 @@ mod browser;
 mod demo;
 mod interoperability;
 mod kill9;
+mod library;
 mod node;
 mod operations;
 mod pyoidc;

@@ -4,44 +4,85 @@ use authmachine_e2e::foreign::Node;
 use authmachine_e2e::{Chromium, Client, DemoClient, Engine, Provider, free_port};
 use serde_json::json;
 
-on_each_engine!(openid_client_goes_through_the_code_flow_with_pkce);
+use crate::library::{CALLBACK, SIGNED_OUT, assert_found, whole_visit};
+
+on_each_engine!(
+    openid_client_goes_through_the_code_flow_with_pkce,
+    openid_client_gets_the_response_types_that_it_has,
+);
 
 async fn openid_client_goes_through_the_code_flow_with_pkce(engine: Engine) {
     let Some(node) = Node::find() else { return };
     let provider = Provider::start(&engine).await;
     let id = provider.add_user("alice").await;
-    let scopes = "openid email profile offline_access";
-    let more = ["--scope", scopes];
-    let web = provider.add_client(Client::of("web", "https://app.example.com/cb").with(&more)).await;
-    let modern = Client::of("modern", "https://app.example.com/cb").with(&["--id-token-alg", "ES256"]);
-    let modern = provider.add_client(modern).await;
-    let public = provider.add_client(Client::of("public", "https://app.example.com/cb").public()).await;
+    let add = async |id, more: &[&str]| {
+        provider.add_client(Client::of(id, CALLBACK).logout_uri(SIGNED_OUT).with(more)).await
+    };
+    let all = "openid email profile offline_access";
+    let web = add("web", &["--scope", all, "reports:read", "--grant-type", "client_credentials"]).await;
+    let modern = add("modern", &["--id-token-alg", "ES256"]).await;
+    // Of the operator's own: another one would have to ask at each sign-in.
+    let public = Client::of("public", CALLBACK).logout_uri(SIGNED_OUT).public().with(&["--first-party"]);
+    let public = provider.add_client(public).await;
 
     for (client, scope, algorithm) in [
-        (&web, scopes, "RS256"),
+        (&web, all, "RS256"),
         (&modern, "openid email profile", "ES256"),
         (&public, "openid email profile", "RS256"),
     ] {
-        let settings = [("AUTHMACHINE_SCOPE", scope), ("ID_TOKEN_ALG", algorithm)];
+        let settings = [
+            ("AUTHMACHINE_SCOPE", scope),
+            ("ID_TOKEN_ALG", algorithm),
+            ("POST_LOGOUT_REDIRECT_URI", SIGNED_OUT),
+            ("OWN_SCOPE", if client.id == "web" { "reports:read" } else { "" }),
+        ];
         let found = node.flow("openid_client_flow.mjs", client, &provider, &settings).await;
+        assert_found(&found, &whole_visit(&id, "query"));
         assert_eq!(found["claims"]["sub"], id.as_str(), "{found}");
         assert_eq!(found["userinfo"]["preferred_username"], "alice", "{found}");
         assert_eq!(found["userinfo"]["email"], "alice@example.com", "{found}");
         // The library says it in lower case.
-        assert_eq!(found["token_type"], "bearer", "{found}");
-        let mut expected = vec![("userinfo_after_revocation", json!(401))];
-        if scope == scopes {
-            expected.extend([("refreshed", json!(true)), ("refresh_rotated", json!(true))]);
-        }
+        let mut expected = vec![("token_type", json!("bearer")), ("userinfo_after_revocation", json!(401))];
+        expected.extend([("refreshed", json!(true)), ("refresh_rotated", json!(true))]);
         if !client.secret.is_empty() {
             expected.extend([
                 ("active_before_revocation", json!(true)),
                 ("active_after_revocation", json!(false)),
             ]);
         }
-        for (what, expected) in expected {
-            assert_eq!(found[what], expected, "{} {what}: {found}", client.id);
+        if client.id == "web" {
+            let own = json!({ "scope": "reports:read", "active": true, "client_id": "web", "about_a_person": false });
+            expected.push(("own", own));
         }
+        assert_found(&found, &expected);
+    }
+}
+
+async fn openid_client_gets_the_response_types_that_it_has(engine: Engine) {
+    let Some(node) = Node::find() else { return };
+    let mut provider = Provider::prepare(&engine).await;
+    provider.set("OIDC__IMPLICIT", "true");
+    provider.launch().await;
+    let id = provider.add_user("alice").await;
+    let more = ["--response-type", "code", "code id_token", "id_token"];
+    let client = provider.add_client(Client::of("app", CALLBACK).logout_uri(SIGNED_OUT).with(&more)).await;
+    for (response_type, mode, way) in [
+        ("code", "form_post", "form"),
+        ("code id_token", "", "fragment"),
+        ("code id_token", "form_post", "form"),
+        ("id_token", "", "fragment"),
+        ("id_token", "form_post", "form"),
+    ] {
+        let settings = [
+            ("AUTHMACHINE_SCOPE", "openid email"),
+            ("POST_LOGOUT_REDIRECT_URI", SIGNED_OUT),
+            ("RESPONSE_TYPE", response_type),
+            ("RESPONSE_MODE", mode),
+        ];
+        let found = node.flow("openid_client_flow.mjs", &client, &provider, &settings).await;
+        assert_found(&found, &whole_visit(&id, way));
+        let told = if response_type == "id_token" { "claims" } else { "userinfo" };
+        assert_eq!(found[told]["email"], "alice@example.com", "{found}");
     }
 }
 

@@ -28,7 +28,9 @@ impl App {
         let new: NewClient<'_> =
             Client::of(id, &redirect_uri).logout_uri(&logout_uri).with(&["--first-party"]);
         let client = provider.add_client(new).await;
-        let server = python.pyoidc_app(&client, provider, port, api_token).await;
+        let server = python
+            .app("pyoidc_app.py", &client, provider, port, &[("AUTHMACHINE_API_TOKEN", api_token)])
+            .await;
         assert_eq!(server.ready, port.to_string());
         Self { address, client, _server: server }
     }

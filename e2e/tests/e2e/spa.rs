@@ -18,7 +18,9 @@ impl App {
         let more = [&["--redirect-uri", &popup, &silent], flags].concat();
         let client =
             provider.add_client(Client::of(id, &callback).public().logout_uri(&signed_out).with(&more)).await;
-        let server = node.spa(&client, provider, port, "openid profile email").await;
+        let server = node
+            .app("spa.mjs", &client, provider, port, &[("AUTHMACHINE_SCOPE", "openid profile email")])
+            .await;
         Self { origin, _server: server }
     }
 

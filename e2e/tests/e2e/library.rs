@@ -1,0 +1,26 @@
+//! What the tests of client libraries have in common: where they come back to, and what a program must have found.
+
+use serde_json::{Value, json};
+
+/// The redirect URI; nothing listens there.
+pub(crate) const CALLBACK: &str = "https://app.example.com/cb";
+/// The address after logout.
+pub(crate) const SIGNED_OUT: &str = "https://app.example.com/out";
+
+/// Fails unless the program found all of this.
+#[track_caller]
+pub(crate) fn assert_found(found: &Value, expected: &[(&str, Value)]) {
+    for (what, expected) in expected {
+        assert_eq!(&found[what], expected, "{what}: {found}");
+    }
+}
+
+/// What a sign-in comes to whose answer comes by `way`, then single sign-on, logout, and no more single sign-on.
+pub(crate) fn whole_visit(subject: &str, way: &str) -> [(&'static str, Value); 4] {
+    [
+        ("came_by", json!(way)),
+        ("silent_subject", json!(subject)),
+        ("logout_state_returned", json!(true)),
+        ("after_logout", json!("login_required")),
+    ]
+}
