@@ -192,7 +192,7 @@ impl Metrics {
         page.head(
             "signing_key_since_seconds",
             "gauge",
-            "Since when the active key signs, in seconds of 1970.",
+            "Since when the active key signs, in seconds since 1970.",
         );
         for key in &keys {
             let label = format!("alg=\"{}\"", key.algorithm);

@@ -458,7 +458,10 @@ impl Check<'_> {
             rotate_after_s: self.seconds(&given.rotate_after, 0, YEARS),
             publish_before_s: self.seconds(&given.publish_before, 3_600, YEARS),
         };
-        if keys.rotate_after_s > 0 && keys.rotate_after_s <= keys.publish_before_s {
+        // Clients read key sets of some size; a day is also the longest that a retired key stays for hints.
+        if (1..86_400).contains(&keys.rotate_after_s) {
+            self.say(&given.rotate_after, "a key signs for 1d at least, or for ever (0)");
+        } else if keys.rotate_after_s > 0 && keys.rotate_after_s <= keys.publish_before_s {
             self.say(
                 &given.rotate_after,
                 "a key signs for longer than the next one is published before (keys.publish_before)",

@@ -173,7 +173,7 @@ sections! {
     /// The keys that sign tokens. A retired one stays published until no token that it signed lives, and as long as a session
     /// (`lives.session`, at most a day), so that its tokens are good as hints.
     keys: Keys {
-        /// How long a key signs before the next one takes over; `0`: until `authmachine keys rotate`.
+        /// How long a key signs before the next one takes over, at least `1d`; `0`: until `authmachine keys rotate`.
         rotate_after: Seconds = "90d",
         /// How long the next key is published before it signs; at least `1h`, and longer than clients keep the key set.
         publish_before: Seconds = "7d",

@@ -99,6 +99,7 @@ fn op2_values_of_the_wrong_kind_or_range_are_refused_where_they_stand() {
         ("[lives]\ncode = true", "authmachine.toml:2: lives.code is a duration, such as \"60s\""),
         ("[lives]\nsession = \"30m\"", "cannot be idle for longer"),
         ("[keys]\npublish_before = \"59m\"", "authmachine.toml:2: 3540 s is not between 3600 s and"),
+        ("[keys]\nrotate_after = \"23h\"", "authmachine.toml:2: a key signs for 1d at least"),
         ("[keys]\nrotate_after = \"7d\"", "authmachine.toml:2: a key signs for longer than"),
         ("[password]\nmin_characters = 8", "authmachine.toml:2: 8 is not between 15 and 128"),
         ("[oidc]\nimplicit = \"yes\"", "authmachine.toml:2: oidc.implicit is true or false, such as false"),
