@@ -127,8 +127,20 @@ impl SigningKey {
     /// # Errors
     /// [`SignError`].
     pub fn sign(&self, typ: Option<&str>, payload_json: &[u8]) -> Result<String, SignError> {
+        self.sign_under(&self.header_start, typ, payload_json)
+    }
+
+    /// The same without `kid`, for readers who know the key under none.
+    ///
+    /// # Errors
+    /// [`SignError`].
+    pub fn sign_nameless(&self, typ: Option<&str>, payload_json: &[u8]) -> Result<String, SignError> {
+        self.sign_under(&format!(r#"{{"alg":"{}""#, self.algorithm), typ, payload_json)
+    }
+
+    fn sign_under(&self, start: &str, typ: Option<&str>, payload_json: &[u8]) -> Result<String, SignError> {
         let typ = typ.map(|typ| format!(r#","typ":{}"#, json_string(typ))).unwrap_or_default();
-        let header = format!("{}{typ}}}", self.header_start);
+        let header = format!("{start}{typ}}}");
         // 684 letters hold the signature of an RSA key of 4,096 bits.
         let room =
             base64url::encoded_len(header.len()) + base64url::encoded_len(payload_json.len()) + 2 + 684;

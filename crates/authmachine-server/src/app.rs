@@ -11,6 +11,7 @@ use authmachine_provider::event::{Event, EventKind};
 use authmachine_provider::ids::IdSource;
 use authmachine_store::{Store, StoreError};
 
+use crate::client_keys::ClientKeys;
 use crate::clock::Clock;
 use crate::fetch::{FetchSetupError, Fetcher};
 use crate::keys::{self, KeyError, KeyRing};
@@ -42,6 +43,8 @@ pub struct Inner {
     pub site: Arc<Site>,
     /// The way to ask others.
     pub fetcher: Fetcher,
+    /// Public keys of clients.
+    pub client_keys: ClientKeys,
     /// Counters.
     pub metrics: Metrics,
     current: ArcSwap<Current>,
@@ -112,6 +115,7 @@ impl App {
             site,
             metrics,
             fetcher,
+            client_keys: ClientKeys::default(),
             current: ArcSwap::from_pointee(current),
         })))
     }

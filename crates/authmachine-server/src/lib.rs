@@ -6,6 +6,7 @@
 pub mod account;
 pub mod app;
 pub mod browser;
+pub mod client_keys;
 pub mod clock;
 pub mod cors;
 pub mod error;

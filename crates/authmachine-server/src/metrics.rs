@@ -45,6 +45,7 @@ pub struct Metrics {
     tokens_issued_through_browser: AtomicU64,
     refresh_tokens_reused: AtomicU64,
     tokens_revoked: AtomicU64,
+    client_keys_refused: AtomicU64,
     keys: RwLock<Vec<KeyTimes>>,
     /// Counted by [`crate::listen`].
     pub connections: Arc<Connections>,
@@ -149,6 +150,11 @@ impl Metrics {
         self.tokens_revoked.fetch_add(1, Relaxed);
     }
 
+    /// A fetched key set of a client cannot be used.
+    pub fn client_keys_refused(&self) {
+        self.client_keys_refused.fetch_add(1, Relaxed);
+    }
+
     /// The keys were loaded.
     pub fn set_keys(&self, keys: Vec<KeyTimes>) {
         *self.keys.write().unwrap_or_else(PoisonError::into_inner) = keys;
@@ -187,6 +193,11 @@ impl Metrics {
         for (result, count) in self.fetches.counts() {
             page.line("fetches_total", &format!("result=\"{result}\""), count);
         }
+        page.counter(
+            "client_key_sets_refused_total",
+            "Fetched key sets of clients that cannot be used.",
+            &self.client_keys_refused,
+        );
 
         let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner).clone();
         page.head(

@@ -163,6 +163,18 @@ impl ClientBuilder {
         self
     }
 
+    /// Its public keys, by value.
+    pub fn jwks(mut self, jwks: &Value) -> Self {
+        self.client.metadata.jwks = Some(jwks.clone());
+        self
+    }
+
+    /// Where its public keys are.
+    pub fn jwks_uri(mut self, uri: &str) -> Self {
+        self.client.metadata.jwks_uri = Some(uri.to_owned());
+        self
+    }
+
     /// Registers it.
     pub async fn create(self) -> ClientApp {
         let Self { server, mut client, secret, auth } = self;

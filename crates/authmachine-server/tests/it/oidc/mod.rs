@@ -2,6 +2,7 @@
 
 mod authorize;
 mod client_authentication;
+mod client_keys;
 mod consent;
 mod cors;
 mod discovery;
