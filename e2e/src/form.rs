@@ -4,15 +4,17 @@ use std::collections::BTreeMap;
 
 /// A form that is posted: where to, and what its hidden fields hold.
 #[derive(Debug)]
-pub(crate) struct Form {
-    pub(crate) action: String,
-    pub(crate) fields: Vec<(String, String)>,
+pub struct Form {
+    /// Where it goes.
+    pub action: String,
+    /// Its hidden fields.
+    pub fields: Vec<(String, String)>,
     /// Names of the fields that a person fills in.
-    pub(crate) open: Vec<String>,
+    pub open: Vec<String>,
 }
 
 /// All forms with `method="post"`.
-pub(crate) fn post_forms(page: &str) -> Vec<Form> {
+pub fn post_forms(page: &str) -> Vec<Form> {
     page.split("<form")
         .skip(1)
         .filter_map(|rest| {

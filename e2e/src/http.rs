@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use reqwest::header::{CONTENT_TYPE, HeaderMap, LOCATION};
 use reqwest::redirect::Policy;
-use reqwest::{Method, RequestBuilder};
+use reqwest::{Certificate, Method, RequestBuilder};
 use serde_json::Value;
 use url::Url;
 use url::form_urlencoded::Serializer;
@@ -13,8 +13,11 @@ use url::form_urlencoded::Serializer;
 /// One request may take this long.
 pub const LIMIT: Duration = Duration::from_secs(20);
 
+/// Who vouches for servers with TLS.
+const ROOT: &[u8] = include_bytes!("../../crates/authmachine-server/tests/data/tls/root.pem");
+
 /// What came back, whole.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Answer {
     /// Where it came from.
     pub url: Url,
@@ -60,7 +63,8 @@ impl Answer {
 
 /// One for all: a connection belongs to the runtime of the test that opened it, and no two tests have a server in common.
 static CLIENT: LazyLock<reqwest::Client> = LazyLock::new(|| {
-    let builder = reqwest::Client::builder().redirect(Policy::none());
+    let root = Certificate::from_pem(ROOT).expect("it is a certificate");
+    let builder = reqwest::Client::builder().redirect(Policy::none()).tls_certs_only([root]);
     builder.connect_timeout(Duration::from_secs(3)).timeout(LIMIT).build().expect("nothing in it can fail")
 });
 

@@ -1,6 +1,8 @@
 //! A provider that runs: configuration, data, process, and the operator's commands beside it.
 
 use std::fmt::Write as _;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
 use std::process::{Command, ExitStatus, Output};
 use std::time::{Duration, Instant};
@@ -18,6 +20,10 @@ use crate::{free_port, http, wait};
 const LOOK_AGAIN: Duration = Duration::from_millis(2);
 /// Long enough for the password rule, and nobody's name.
 pub(crate) const PASSWORD: &str = "correct horse battery";
+/// Good for tests alone: anybody may have the key.
+pub const TLS_CERTIFICATE: &[u8] = include_bytes!("../../crates/authmachine-server/tests/data/tls/first.pem");
+/// Its key.
+pub const TLS_KEY: &[u8] = include_bytes!("../../crates/authmachine-server/tests/data/tls/first.key");
 
 /// `authmachine serve` on a loopback port of its own, with data of its own.
 pub struct Provider {
@@ -29,6 +35,7 @@ pub struct Provider {
     port: u16,
     metrics_port: u16,
     issuer: String,
+    scheme: &'static str,
 }
 
 impl Provider {
@@ -58,6 +65,7 @@ impl Provider {
             port,
             metrics_port,
             issuer: format!("http://localhost:{port}"),
+            scheme: "http",
         };
         provider.write_config();
         provider
@@ -84,6 +92,24 @@ impl Provider {
         self.environment.push((format!("AUTHMACHINE__{name}"), value.to_owned()));
     }
 
+    /// Lets it speak TLS, with a certificate for `localhost` that [`http`] trusts.
+    pub fn speak_tls(&mut self) {
+        let (certificate, key) = (self.folder.path().join("tls.pem"), self.folder.path().join("tls.key"));
+        std::fs::write(&certificate, TLS_CERTIFICATE).expect("the folder is ours");
+        let mut options = std::fs::File::options();
+        let written = options
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&key)
+            .and_then(|mut file| file.write_all(TLS_KEY));
+        written.expect("the folder is ours");
+        self.scheme = "https";
+        self.set("TLS__CERTIFICATE_FILE", &certificate.display().to_string());
+        self.set("TLS__KEY_FILE", &key.display().to_string());
+        self.set("SERVER__ISSUER", &format!("https://localhost:{}", self.port));
+    }
+
     /// The issuer.
     pub fn issuer(&self) -> &str {
         &self.issuer
@@ -101,7 +127,7 @@ impl Provider {
 
     /// The address of a path, at the listener itself.
     pub fn direct(&self, path: &str) -> String {
-        format!("http://127.0.0.1:{}{path}", self.port)
+        format!("{}://127.0.0.1:{}{path}", self.scheme, self.port)
     }
 
     /// The address of a path, at the listener for operators.
