@@ -83,6 +83,12 @@ pub struct ProviderMetadata {
     /// Whether `request_uri` is read; absent means yes (OIDC Discovery §3), so it is always said.
     #[serde(default = "yes")]
     pub request_uri_parameter_supported: bool,
+    /// Whether a `request_uri` must be registered; always said where `request_uri` is read.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub require_request_uri_registration: bool,
+    /// Algorithms of request objects.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub request_object_signing_alg_values_supported: Vec<String>,
     /// PKCE methods (RFC 8414 §2).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub code_challenge_methods_supported: Vec<String>,

@@ -54,6 +54,10 @@ codes! {
     /// OIDC Core §3.1.2.6.
     RequestUriNotSupported = "request_uri_not_supported",
     /// OIDC Core §3.1.2.6.
+    InvalidRequestUri = "invalid_request_uri",
+    /// OIDC Core §3.1.2.6.
+    InvalidRequestObject = "invalid_request_object",
+    /// OIDC Core §3.1.2.6.
     RegistrationNotSupported = "registration_not_supported",
     /// RFC 6750 §3.1.
     InvalidToken = "invalid_token",

@@ -14,6 +14,7 @@ use crate::client::{Client, PkceRule};
 use crate::consent::Consent;
 use crate::interaction::{AuthorizationRequest, Done};
 use crate::lives::Lives;
+use crate::request_object::RequestObjectError;
 use crate::user::User;
 use crate::user_claims;
 
@@ -105,30 +106,12 @@ pub fn check(
     installation: &Installation<'_>,
 ) -> Result<AuthorizationRequest, Refused> {
     // 1. The client, and where it may be answered. Until both hold, nobody is redirected.
-    let client = client.filter(|client| !client.disabled).ok_or(Refused::Page(PageRefusal::Client))?;
-    let redirect_uri = match params.get("redirect_uri") {
-        Some(given) if !params.is_repeated("redirect_uri") => CheckedRedirectUri::check(client, given),
-        _ => None,
-    };
-    let redirect_uri = redirect_uri.ok_or(Refused::Page(PageRefusal::RedirectUri))?;
+    let client = known(client)?;
+    let answer = Answer::read(params, client)?;
 
     // 2. From here on the client is told, in the mode of its request and with its `state`, if they are ones.
-    let answer = Answer::read(params, redirect_uri.as_str());
-    let state = match params.get("state") {
-        Some(state) if state.len() <= MAX_STATE_BYTES && !params.is_repeated("state") => {
-            Some(state.to_owned())
-        }
-        _ => None,
-    };
-    let refuse = |error: ErrorCode, description: &'static str| {
-        Err(Refused::Redirect {
-            redirect_uri: redirect_uri.clone(),
-            response_mode: answer.mode,
-            state: state.clone(),
-            error,
-            description,
-        })
-    };
+    let refuse = |error: ErrorCode, description: &'static str| Err(answer.refuse(error, description));
+    let state = &answer.state;
     if params.has_repeated() {
         return refuse(ErrorCode::InvalidRequest, "A parameter is repeated.");
     }
@@ -140,13 +123,7 @@ pub fn check(
         return refuse(ErrorCode::InvalidRequest, "nonce is longer than 512 bytes.");
     }
 
-    // 3. What is not built says so: an ignored request object would hide what it asks for (OIDC Core §6).
-    if params.get("request").is_some() {
-        return refuse(ErrorCode::RequestNotSupported, "request objects are not supported.");
-    }
-    if params.get("request_uri").is_some() {
-        return refuse(ErrorCode::RequestUriNotSupported, "request_uri is not supported.");
-    }
+    // 3. What is not built says so (OIDC Core §7.2.1). Request objects were read before, see [`crate::request_object`].
     if params.get("registration").is_some() {
         return refuse(ErrorCode::RegistrationNotSupported, "registration is not supported.");
     }
@@ -225,7 +202,7 @@ pub fn check(
         return refuse(ErrorCode::InvalidRequest, "prompt=none stands with another value.");
     }
     let max_age = match params.get("max_age") {
-        None => None,
+        None => client.metadata.default_max_age.map(i64::from),
         Some(text) if text.bytes().all(|b| b.is_ascii_digit()) => {
             // Longer than any session lives is as long as one likes.
             Some(text.parse::<u32>().map_or(i64::from(u32::MAX), i64::from))
@@ -236,28 +213,34 @@ pub fn check(
     // 8. Who it is to be.
     let hint_sub = match params.get("id_token_hint").map(installation.verify_hint) {
         None => None,
-        Some(Some(hint)) if hint.audience.contains(&client.client_id) => Some(hint.sub),
+        Some(Some(hint)) if hint.audience.contains(&client.client_id) => Some(vec![hint.sub]),
         Some(_) => {
             return refuse(ErrorCode::InvalidRequest, "id_token_hint is not an ID token of this client.");
         }
     };
-    let claimed_sub = match claims.in_id_token("sub").and_then(|claim| claim.values.first()) {
+    let claimed_subs = match claims.in_id_token("sub").filter(|claim| !claim.values.is_empty()) {
         None => None,
-        Some(serde_json::Value::String(sub)) => Some(sub.clone()),
-        Some(_) => return refuse(ErrorCode::InvalidRequest, "claims is malformed."),
+        Some(claim) => {
+            let subs: Option<Vec<_>> =
+                claim.values.iter().map(|value| value.as_str().map(str::to_owned)).collect();
+            match subs {
+                Some(subs) => Some(subs),
+                None => return refuse(ErrorCode::InvalidRequest, "claims is malformed."),
+            }
+        }
     };
-    if matches!((&hint_sub, &claimed_sub), (Some(a), Some(b)) if a != b) {
-        return refuse(ErrorCode::InvalidRequest, "id_token_hint and claims name different users.");
-    }
+    let required_subs = match (hint_sub, claimed_subs) {
+        (Some(hint), Some(claimed)) if hint.iter().all(|sub| !claimed.contains(sub)) => {
+            return refuse(ErrorCode::InvalidRequest, "id_token_hint and claims name different users.");
+        }
+        (hint, claimed) => hint.or(claimed),
+    };
 
     // 9. How surely. Only what is held may be promised: an essential level that is not ours is refused.
-    let mut acr_values: Vec<String> = params
-        .get("acr_values")
-        .unwrap_or_default()
-        .split(' ')
-        .filter(|v| !v.is_empty())
-        .map(str::to_owned)
-        .collect();
+    let mut acr_values: Vec<String> = params.get("acr_values").map_or_else(
+        || client.metadata.default_acr_values.clone(),
+        |values| values.split(' ').map(str::to_owned).collect(),
+    );
     if let Some(acr) = claims.in_id_token("acr") {
         let wanted: Vec<_> =
             acr.values.iter().filter_map(|value| value.as_str().map(str::to_owned)).collect();
@@ -271,7 +254,7 @@ pub fn check(
 
     Ok(AuthorizationRequest {
         client_id: client.id,
-        redirect_uri: redirect_uri.as_str().to_owned(),
+        redirect_uri: answer.redirect_uri.as_str().to_owned(),
         response_type,
         response_mode: answer.mode,
         scopes,
@@ -280,7 +263,7 @@ pub fn check(
         code_challenge: code_challenge.map(str::to_owned),
         prompt,
         max_age,
-        required_sub: hint_sub.or(claimed_sub),
+        required_subs,
         login_hint: params.get("login_hint").filter(|hint| hint.len() <= 254).map(str::to_owned),
         acr_values,
         ui_locales: params.get("ui_locales").filter(|locales| locales.len() <= 254).map(str::to_owned),
@@ -298,8 +281,43 @@ fn worth_keeping(mut claims: ClaimsRequest) -> ClaimsRequest {
     claims
 }
 
+/// The client of a request, unless it is unknown or switched off.
+fn known(client: Option<&Client>) -> Result<&Client, Refused> {
+    client.filter(|client| !client.disabled).ok_or(Refused::Page(PageRefusal::Client))
+}
+
+/// Refuses a request whose request object does not count: where the parameters outside say, if that is the client's.
+pub fn refuse_object(params: &Params, client: Option<&Client>, error: RequestObjectError) -> Refused {
+    let answer = match known(client).and_then(|client| Answer::read(params, client)) {
+        Ok(answer) => answer,
+        Err(refused) => return refused,
+    };
+    let (error, description) = match error {
+        RequestObjectError::Ambiguous => {
+            (ErrorCode::InvalidRequest, "request and request_uri are not both possible, nor twice.")
+        }
+        RequestObjectError::Missing => {
+            (ErrorCode::InvalidRequest, "This client must use a signed request object.")
+        }
+        RequestObjectError::UnknownUri => (
+            ErrorCode::InvalidRequestUri,
+            "request_uri is not one that the client registered, or gave nothing.",
+        ),
+        RequestObjectError::Unsigned => {
+            (ErrorCode::RequestNotSupported, "Unsigned request objects are not supported here.")
+        }
+        RequestObjectError::Invalid => {
+            (ErrorCode::InvalidRequestObject, "The request object is malformed, expired or not the client's.")
+        }
+    };
+    answer.refuse(error, description)
+}
+
 /// How a request wants to be answered: read before anything is refused, since refusals go the same way.
 struct Answer {
+    redirect_uri: CheckedRedirectUri,
+    /// `state`, if it is one.
+    state: Option<String>,
     response_type: Option<ResponseType>,
     mode: ResponseMode,
     /// `response_mode` is absent, or can be met.
@@ -307,7 +325,12 @@ struct Answer {
 }
 
 impl Answer {
-    fn read(params: &Params, redirect_uri: &str) -> Self {
+    fn read(params: &Params, client: &Client) -> Result<Self, Refused> {
+        let redirect_uri = match params.get("redirect_uri") {
+            Some(given) if !params.is_repeated("redirect_uri") => CheckedRedirectUri::check(client, given),
+            _ => None,
+        };
+        let redirect_uri = redirect_uri.ok_or(Refused::Page(PageRefusal::RedirectUri))?;
         let once = |name| params.get(name).filter(|_| !params.is_repeated(name));
         let response_type = once("response_type").and_then(ResponseType::parse);
         // A type that nobody knows is answered as those are that have a token among their words.
@@ -325,14 +348,25 @@ impl Answer {
             // Tokens never stand in a query (Multiple Response Type Encoding Practices §3, §5).
             ResponseMode::Query => default == ResponseMode::Query,
             ResponseMode::Fragment => true,
-            ResponseMode::FormPost => redirect_uri::form_action(redirect_uri).is_some(),
+            ResponseMode::FormPost => redirect_uri::form_action(redirect_uri.as_str()).is_some(),
         };
         let (mode, mode_is_as_asked) = match asked {
             None => (default, true),
             Some(Some(mode)) if fits(mode) => (mode, true),
             Some(_) => (default, false),
         };
-        Self { response_type, mode, mode_is_as_asked }
+        let state = once("state").filter(|state| state.len() <= MAX_STATE_BYTES).map(str::to_owned);
+        Ok(Self { redirect_uri, state, response_type, mode, mode_is_as_asked })
+    }
+
+    fn refuse(&self, error: ErrorCode, description: &'static str) -> Refused {
+        Refused::Redirect {
+            redirect_uri: self.redirect_uri.clone(),
+            response_mode: self.mode,
+            state: self.state.clone(),
+            error,
+            description,
+        }
     }
 }
 
@@ -391,7 +425,7 @@ pub fn next_step(request: &AuthorizationRequest, situation: &Situation<'_>) -> S
     let Some((session, user)) = live else { return ask(Step::SignIn, ErrorCode::LoginRequired) };
     let proved_now = situation.done.signed_in == Some(session.id);
 
-    if request.required_sub.as_ref().is_some_and(|sub| *sub != user.sub) {
+    if request.required_subs.as_ref().is_some_and(|subs| !subs.contains(&user.sub)) {
         // A hint for another user never passes: not even when the person insists (checklist AZ4).
         return if proved_now {
             Step::Refuse(ErrorCode::LoginRequired)

@@ -29,8 +29,8 @@ pub struct AuthorizationRequest {
     pub prompt: Vec<Prompt>,
     /// `max_age`, in seconds.
     pub max_age: Option<i64>,
-    /// The `sub` that `id_token_hint` or the `sub` claim's value demands.
-    pub required_sub: Option<String>,
+    /// The `sub` that `id_token_hint` demands, or those of which the values of the `sub` claim demand one.
+    pub required_subs: Option<Vec<String>>,
     /// `login_hint`.
     pub login_hint: Option<String>,
     /// `acr_values`, or those of the `acr` claim.

@@ -22,6 +22,7 @@ pub mod logout;
 pub mod password;
 pub mod permission_records;
 pub mod refresh_token;
+pub mod request_object;
 #[cfg(test)]
 mod testing;
 pub mod throttle;

@@ -20,7 +20,7 @@ use crate::error::PageError;
 use crate::middleware::page_result;
 use crate::oidc::authorization_response::Reply;
 use crate::oidc::issue::Issue;
-use crate::oidc::{self, id_token};
+use crate::oidc::{self, id_token, request_object};
 use crate::{random, request};
 
 /// Live interactions that are kept; over that, the oldest go (checklist DO3).
@@ -68,15 +68,17 @@ async fn start(app: &App, headers: &HeaderMap, params: &Params) -> Result<Respon
             None => Ok(None),
         })
         .await?;
-    let checked = {
+    let unfolded = request_object::unfold(app, params, client.as_ref()).await;
+    let checked = unfolded.map_err(|error| authorize::refuse_object(params, client.as_ref(), error));
+    let checked = checked.and_then(|params| {
         let verify_hint = |token: &str| id_token::verify_hint(app, token);
         let installation = Installation {
             pkce: app.settings.pkce,
             implicit: app.settings.implicit,
             verify_hint: &verify_hint,
         };
-        authorize::check(params, client.as_ref(), &installation)
-    };
+        authorize::check(&params, client.as_ref(), &installation)
+    });
     let request = match checked {
         Ok(request) => request,
         Err(Refused::Page(PageRefusal::Client)) => return Err(ErrorKind::UnknownClient.into()),

@@ -1,5 +1,6 @@
 //! Discovery (OIDC Discovery §4) and the key set (RFC 7517 §5): prepared bytes, the same for everybody.
 
+use authmachine_jose::Algorithm;
 use authmachine_pages::Lang;
 use authmachine_protocol::{
     ClientAuthMethod, GrantType, ProviderMetadata, ResponseMode, ResponseType, claims_request, names,
@@ -103,8 +104,15 @@ pub fn metadata_of(settings: &Settings, keys: &KeyRing) -> ProviderMetadata {
         claims_supported: claims,
         ui_locales_supported: Lang::ALL.iter().map(|lang| lang.tag().to_owned()).collect(),
         claims_parameter_supported: true,
-        request_parameter_supported: false,
-        request_uri_parameter_supported: false,
+        request_parameter_supported: true,
+        request_uri_parameter_supported: true,
+        require_request_uri_registration: true,
+        request_object_signing_alg_values_supported: Algorithm::ALL
+            .iter()
+            .map(|algorithm| algorithm.as_str())
+            .chain(settings.unsigned_request_objects.then_some("none"))
+            .map(str::to_owned)
+            .collect(),
         code_challenge_methods_supported: words(&[pkce::S256]),
         authorization_response_iss_parameter_supported: true,
     }

@@ -8,6 +8,7 @@ pub mod id_token;
 pub mod interaction;
 pub mod introspection;
 pub mod issue;
+pub mod request_object;
 pub mod revocation;
 pub mod token;
 pub mod userinfo;

@@ -141,7 +141,7 @@ pub(crate) fn interaction(client: &Client) -> Interaction {
             code_challenge: Some("challenge".to_owned()),
             prompt: vec![Prompt::Login, Prompt::Consent],
             max_age: Some(0),
-            required_sub: Some("sub".to_owned()),
+            required_subs: Some(vec!["sub".to_owned()]),
             login_hint: None,
             acr_values: vec!["urn:x".to_owned()],
             ui_locales: Some("de".to_owned()),

@@ -218,7 +218,7 @@ async fn az2_response_types_modes_and_scopes_are_those_that_exist_and_are_allowe
         ("scope", "openid\tprofile", "invalid_scope"),
         ("scope", "openid  profile", "invalid_scope"),
         ("request", "eyJhbGciOiJub25lIn0.e30.", "request_not_supported"),
-        ("request_uri", "https://shop.example/request", "request_uri_not_supported"),
+        ("request_uri", "https://shop.example/request", "invalid_request_uri"),
         ("registration", "{}", "registration_not_supported"),
         ("max_age", "-1", "invalid_request"),
         ("max_age", "soon", "invalid_request"),

@@ -16,6 +16,7 @@ mod keys;
 mod pkce;
 mod prompt;
 mod refresh;
+mod request_object;
 mod response_types;
 mod revocation;
 mod token;

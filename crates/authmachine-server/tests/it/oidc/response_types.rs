@@ -161,7 +161,7 @@ async fn refusals_stand_where_the_answer_would() {
             (&signed_in, request.clone().with("response_mode", "query").url(), "invalid_request"),
             (&signed_in, request.clone().with("scope", "x").url(), "invalid_scope"),
             (&signed_in, request.clone().and("x", "1").and("x", "2").url(), "invalid_request"),
-            (&signed_in, request.clone().with("request", "x").url(), "request_not_supported"),
+            (&signed_in, request.clone().with("request", "x").url(), "invalid_request_object"),
         ] {
             let visit = browser.follow(&url).await;
             visit.assert_refused(error);
