@@ -20,6 +20,12 @@ pub struct ProviderMetadata {
     /// RP-initiated logout.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end_session_endpoint: Option<String>,
+    /// Whether clients are told of logouts from server to server (Back-Channel Logout §2.1).
+    #[serde(default)]
+    pub backchannel_logout_supported: bool,
+    /// Whether that names the session.
+    #[serde(default)]
+    pub backchannel_logout_session_supported: bool,
     /// RFC 7009.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revocation_endpoint: Option<String>,

@@ -17,6 +17,10 @@ pub enum EventKind {
     SignOut,
     /// Every token of a session was revoked at sign-out.
     SessionTokensRevoked,
+    /// A client was told that a session has ended; `detail` says in which attempt.
+    LogoutDelivered,
+    /// A client could not be told; `detail` says why, and whether it is tried again.
+    LogoutFailed,
     /// A person changed their password, or an operator set it.
     PasswordChanged,
     /// A person allowed a client something.

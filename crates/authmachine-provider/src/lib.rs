@@ -7,6 +7,7 @@ pub mod access_token;
 pub mod api_token;
 pub mod authorization_code;
 pub mod authorize;
+pub mod back_channel_logout;
 pub mod browser_session;
 pub mod client;
 pub mod client_metadata;

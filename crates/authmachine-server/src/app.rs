@@ -16,6 +16,7 @@ use crate::clock::Clock;
 use crate::fetch::{FetchSetupError, Fetcher};
 use crate::keys::{self, KeyError, KeyRing};
 use crate::metrics::Metrics;
+use crate::oidc::back_channel_logout::Deliveries;
 use crate::oidc::discovery::Documents;
 use crate::passwords::PasswordHasher;
 use crate::secrets::Secrets;
@@ -45,6 +46,8 @@ pub struct Inner {
     pub fetcher: Fetcher,
     /// Public keys of clients.
     pub client_keys: ClientKeys,
+    /// What sign-outs and the job that tells clients of them tell each other.
+    pub deliveries: Deliveries,
     /// Counters.
     pub metrics: Metrics,
     current: ArcSwap<Current>,
@@ -116,6 +119,7 @@ impl App {
             metrics,
             fetcher,
             client_keys: ClientKeys::default(),
+            deliveries: Deliveries::default(),
             current: ArcSwap::from_pointee(current),
         })))
     }

@@ -1,4 +1,5 @@
-//! What happens without being asked for: following changes that others make, rotating keys, and cleaning up.
+//! What happens without being asked for: following changes that others make, rotating keys, telling clients of logouts, and
+//! cleaning up.
 
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
 use crate::app::App;
 use crate::keys;
+use crate::oidc::back_channel_logout;
 
 /// How often we look whether keys or clients have changed.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
@@ -33,6 +35,7 @@ pub fn start(app: App) -> Jobs {
     let mut jobs = JoinSet::new();
     jobs.spawn(keep_current(app.clone()));
     jobs.spawn(follow_key_schedule(app.clone()));
+    jobs.spawn(back_channel_logout::run(app.clone()));
     jobs.spawn(clean_up(app));
     Jobs(jobs)
 }

@@ -29,6 +29,8 @@ const BUCKETS_US: [u64; 12] =
     [250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 500_000, 2_500_000, 10_000_000];
 /// What status classes are called.
 const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
+/// What becomes of a try to tell a client of a logout.
+const DELIVERIES: [&str; 3] = ["delivered", "failed", "given_up"];
 /// Routes that are told apart; there are fewer.
 const MAX_ROUTES: usize = 100;
 
@@ -47,6 +49,7 @@ pub struct Metrics {
     tokens_revoked: AtomicU64,
     client_keys_refused: AtomicU64,
     keys: RwLock<Vec<KeyTimes>>,
+    logout_deliveries: [AtomicU64; DELIVERIES.len()],
     /// Counted by [`crate::listen`].
     pub connections: Arc<Connections>,
     fetches: Arc<Fetches>,
@@ -160,6 +163,16 @@ impl Metrics {
         *self.keys.write().unwrap_or_else(PoisonError::into_inner) = keys;
     }
 
+    /// A client was told of a logout, or was not; `is_over`: it is not tried again.
+    pub fn logout_delivery(&self, ok: bool, is_over: bool) {
+        let index = match (ok, is_over) {
+            (true, _) => 0,
+            (false, false) => 1,
+            (false, true) => 2,
+        };
+        self.logout_deliveries[index].fetch_add(1, Relaxed);
+    }
+
     /// Everything, with the store's counters.
     pub fn render(&self, store: &Stats) -> String {
         let mut page = Page::default();
@@ -189,6 +202,10 @@ impl Metrics {
             "Revocations asked for by clients and at sign-out.",
             &self.tokens_revoked,
         );
+        page.head("logout_deliveries_total", "counter", "Tries to tell clients of logouts, by result.");
+        for (result, count) in DELIVERIES.iter().zip(&self.logout_deliveries) {
+            page.line("logout_deliveries_total", &format!("result=\"{result}\""), count.load(Relaxed));
+        }
         page.head("fetches_total", "counter", "Fetches of what others named, by result.");
         for (result, count) in self.fetches.counts() {
             page.line("fetches_total", &format!("result=\"{result}\""), count);
@@ -335,6 +352,7 @@ mod tests {
             since: Timestamp::from_ms(1_500),
             next: Some(Timestamp::from_seconds(9)),
         }]);
+        metrics.logout_delivery(false, false);
         metrics.connections.accepted.fetch_add(3, Relaxed);
         metrics.connections.closed.fetch_add(1, Relaxed);
         let text = metrics.render(&Stats { commit_time: Duration::from_millis(1_500), ..Stats::default() });
@@ -355,6 +373,7 @@ mod tests {
             r#"authmachine_tokens_issued_total{grant_type="refresh_token"} 1"#,
             r#"authmachine_tokens_issued_total{grant_type="authorization_code"} 0"#,
             r#"authmachine_tokens_issued_total{grant_type="implicit"} 1"#,
+            r#"authmachine_logout_deliveries_total{result="failed"} 1"#,
             r#"authmachine_fetches_total{result="not_allowed"} 0"#,
             r#"authmachine_signing_key_since_seconds{alg="RS256"} 1"#,
             r#"authmachine_signing_key_next_seconds{alg="RS256"} 9"#,

@@ -96,6 +96,8 @@ statements! {
     /// Without a session there is none to note it in.
     INSERT_SESSION_CLIENT = "INSERT INTO session_clients (session_id, client_id)
         SELECT id, CAST($1 AS BIGINT) FROM sessions WHERE id = $2 ON CONFLICT DO NOTHING";
+    /// A client that is new in a session takes turns with the session's end, on its row: so it is told, or gets nothing.
+    JOIN_SESSION = "UPDATE sessions SET purge_at = CASE WHEN purge_at < $1 THEN $1 ELSE purge_at END WHERE id = $2";
     KEEP_SESSION = "UPDATE sessions SET purge_at = $1 WHERE id = $2 AND purge_at < $1";
     EXTEND = "UPDATE grants SET expires_at = CASE WHEN expires_at < $1 THEN $1 ELSE expires_at END WHERE id = $2
         RETURNING session_id";
@@ -134,8 +136,9 @@ impl Tx {
             ],
         )?;
         if let Some(session) = grant.session_id {
-            self.run(INSERT_SESSION_CLIENT, params![grant.client_id, session])?;
-            self.run(KEEP_SESSION, params![grant.expires_at, session])?;
+            let is_new = self.run(INSERT_SESSION_CLIENT, params![grant.client_id, session])? == 1;
+            let keep = if is_new { JOIN_SESSION } else { KEEP_SESSION };
+            self.run(keep, params![grant.expires_at, session])?;
         }
         Ok(())
     }

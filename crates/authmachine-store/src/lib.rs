@@ -18,6 +18,7 @@ mod events;
 mod faults;
 mod grants;
 mod interactions;
+mod logout_deliveries;
 mod meta;
 mod migrations;
 mod permissions;
@@ -55,6 +56,7 @@ pub(crate) const STATEMENTS: &[&[(&str, &str)]] = &[
     events::STATEMENTS,
     grants::STATEMENTS,
     interactions::STATEMENTS,
+    logout_deliveries::STATEMENTS,
     meta::STATEMENTS,
     permissions::STATEMENTS,
     refresh_families::STATEMENTS,

@@ -22,8 +22,13 @@ macro_rules! steps {
     };
 }
 
-const STEPS: &[Step] =
-    steps![1 "0001_start", 2 "0002_response_types", 3 "0003_client_metadata", 4 "0004_key_schedule",];
+const STEPS: &[Step] = steps![
+    1 "0001_start",
+    2 "0002_response_types",
+    3 "0003_client_metadata",
+    4 "0004_key_schedule",
+    5 "0005_logout_deliveries",
+];
 
 const NEWEST: i64 = STEPS[STEPS.len() - 1].version;
 

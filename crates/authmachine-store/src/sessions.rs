@@ -52,10 +52,10 @@ statements! {
     RENEW = "UPDATE sessions SET sha256 = $1, user_epoch = $2, auth_time = $3, amr = $4, last_seen_at = $5,
         expires_at = $6, user_agent = $7, address = $8, purge_at = CASE WHEN purge_at < $6 THEN $6 ELSE purge_at END
         WHERE id = $9 AND user_id = $10 AND ended_at IS NULL AND tokens_revoked_at IS NULL";
-    END = "UPDATE sessions SET ended_at = $1 WHERE id = $2 AND ended_at IS NULL";
+    END = "UPDATE sessions SET ended_at = $1 WHERE id = $2 AND ended_at IS NULL RETURNING user_id";
     TOUCH = "UPDATE sessions SET last_seen_at = $1 WHERE id = $2 AND last_seen_at < $1";
-    REVOKE_TOKENS = "UPDATE sessions SET tokens_revoked_at = $1, ended_at = COALESCE(ended_at, $1)
-        WHERE id = $2 AND tokens_revoked_at IS NULL";
+    END_ALL = "UPDATE sessions SET ended_at = $1 WHERE user_id = $2 AND ended_at IS NULL RETURNING id";
+    REVOKE_TOKENS = "UPDATE sessions SET tokens_revoked_at = $1 WHERE id = $2 AND tokens_revoked_at IS NULL";
 }
 
 impl Reads {
@@ -111,9 +111,18 @@ impl Tx {
         self.run(RENEW, values).map(drop)
     }
 
-    /// Signs out; `false` when the session was over already.
+    /// Signs out, and has its clients told; `false` when the session had ended already.
     pub fn end_session(&mut self, id: SessionId, now: Timestamp) -> Result<bool, StoreError> {
-        Ok(self.run(END, params![now, id])? == 1)
+        let user: Option<UserId> = self.one(END, params![now, id], |row| row.get())?;
+        user.map(|user| self.insert_logout_deliveries(user, &[id], now))
+            .transpose()
+            .map(|told| told.is_some())
+    }
+
+    /// The same for every session of a user.
+    pub(crate) fn end_sessions_of(&mut self, id: UserId, now: Timestamp) -> Result<(), StoreError> {
+        let ended: Vec<SessionId> = self.all(END_ALL, params![now, id], |row| row.get())?;
+        self.insert_logout_deliveries(id, &ended, now)
     }
 
     /// The browser used it.
@@ -123,6 +132,7 @@ impl Tx {
 
     /// Signs out and revokes everything that the session issued; `false` when that had happened already.
     pub fn revoke_session_tokens(&mut self, id: SessionId, now: Timestamp) -> Result<bool, StoreError> {
+        self.end_session(id, now)?;
         Ok(self.run(REVOKE_TOKENS, params![now, id])? == 1)
     }
 }

@@ -72,6 +72,7 @@ mod tests {
             "permission_grants",
             "objects",
             "throttles",
+            "logout_deliveries",
             "asked",
         ]);
         // Lists of all there are; and the oldest codes, a walk along the key with an end.

@@ -173,6 +173,7 @@ impl Tx {
         let epoch: Option<i64> = self.one(NEXT_EPOCH, params![id], |row| row.get())?;
         let epoch = epoch.ok_or_else(|| StoreError::Driver("a password for no user".into()))?;
         self.run(SET_PASSWORD, params![id, hash, now])?;
+        self.end_sessions_of(id, now)?;
         self.note("user", id.0, Some(now))?;
         Ok(epoch)
     }
@@ -189,8 +190,11 @@ impl Tx {
         status: UserStatus,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let epochs = i64::from(status == UserStatus::Locked);
-        if self.run(SET_STATUS, params![status.as_str(), epochs, now, id])? == 1 {
+        let is_end = status == UserStatus::Locked;
+        if self.run(SET_STATUS, params![status.as_str(), i64::from(is_end), now, id])? == 1 {
+            if is_end {
+                self.end_sessions_of(id, now)?;
+            }
             self.note("user", id.0, Some(now))?;
         }
         Ok(())

@@ -96,7 +96,7 @@ async fn change(app: &App, headers: &HeaderMap, body: Body) -> Result<Response, 
 
     let now = app.now();
     let (session, handle) = sign_in::new_session(app, headers, user, now);
-    let (sha256, old, lives) = (handle.sha256(), signed_in.session.id, app.settings.lives);
+    let (sha256, lives) = (handle.sha256(), app.settings.lives);
     let mut event = app.event(EventKind::PasswordChanged, user.sub.clone());
     event.user = Some(user.sub.clone());
     let changed = app
@@ -111,7 +111,6 @@ async fn change(app: &App, headers: &HeaderMap, body: Body) -> Result<Response, 
             }
             counted.forgive(tx)?;
             let user_epoch = tx.set_password(user_id, &hash, now)?;
-            tx.end_session(old, now)?;
             tx.insert_session(&Session { user_epoch, ..session.clone() }, &sha256)?;
             tx.insert_event(&event)?;
             Ok(true)

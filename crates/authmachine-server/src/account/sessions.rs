@@ -4,8 +4,10 @@
 use authmachine_pages::{ErrorKind, paths};
 use authmachine_protocol::Params;
 use authmachine_provider::browser_session::Session;
+use authmachine_provider::client::Client;
 use authmachine_provider::event::{Event, EventKind};
 use authmachine_provider::user::User;
+use authmachine_store::StoreError;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::HeaderMap;
@@ -22,16 +24,8 @@ use crate::request;
 pub async fn sign_out(State(app): State<App>, headers: HeaderMap, body: Body) -> Response {
     let result = async {
         let (_, signed_in) = read(&app, &headers, body).await?;
-        if let Some(SignedIn { session, user, .. }) = signed_in {
-            let (event, now) = (ended(&app, &user, &session), app.now());
-            app.store
-                .write(app.write_deadline(), move |tx| {
-                    if tx.end_session(session.id, now)? {
-                        tx.insert_event(&event)?;
-                    }
-                    Ok(())
-                })
-                .await?;
+        if let Some(signed_in) = signed_in {
+            end_own(&app, &signed_in, false).await?;
         }
         let response = browser::see_other(Done::SignedOut.location());
         Ok(browser::with_cookie(response, &browser::no_session_cookie(&app)))
@@ -110,8 +104,47 @@ async fn end(app: &App, user: &User, sessions: Vec<Session>) -> Result<(), PageE
     Ok(())
 }
 
+/// Ends this browser's session, and with `revoke_tokens` everything that it issued (design.md, «what ends tokens»). Which clients
+/// took part in it: those that are told from server to server know it by now, if they are quick.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn end_own(
+    app: &App,
+    signed_in: &SignedIn,
+    revoke_tokens: bool,
+) -> Result<Vec<Client>, StoreError> {
+    let (id, now) = (signed_in.session.id, app.now());
+    let signed_out = ended(app, &signed_in.user, &signed_in.session);
+    let mut revoked = app.event(EventKind::SessionTokensRevoked, signed_in.user.sub.clone());
+    revoked.user.clone_from(&signed_out.user);
+    revoked.detail.clone_from(&signed_out.detail);
+    let first_tries = app.deliveries.watch();
+    let (has_ended, has_revoked, clients) = app
+        .store
+        .write(app.write_deadline(), move |tx| {
+            let has_ended = tx.end_session(id, now)?;
+            if has_ended {
+                tx.insert_event(&signed_out)?;
+            }
+            let has_revoked = revoke_tokens && tx.revoke_session_tokens(id, now)?;
+            if has_revoked {
+                tx.insert_event(&revoked)?;
+            }
+            Ok((has_ended, has_revoked, tx.list_session_clients(id)?))
+        })
+        .await?;
+    if has_revoked {
+        app.metrics.token_revoked();
+    }
+    if has_ended {
+        first_tries.wait(id, &clients).await;
+    }
+    Ok(clients)
+}
+
 /// The event of a plain end.
-pub fn ended(app: &App, user: &User, session: &Session) -> Event {
+fn ended(app: &App, user: &User, session: &Session) -> Event {
     let mut event = app.event(EventKind::SignOut, user.sub.clone());
     event.user = Some(user.sub.clone());
     event.detail.insert("sid".to_owned(), session.sid.as_str().into());

@@ -72,6 +72,8 @@ pub fn metadata_of(settings: &Settings, keys: &KeyRing) -> ProviderMetadata {
         userinfo_endpoint: Some(url(oidc::USERINFO)),
         jwks_uri: url(oidc::JWKS),
         end_session_endpoint: Some(url(oidc::END_SESSION)),
+        backchannel_logout_supported: true,
+        backchannel_logout_session_supported: true,
         revocation_endpoint: Some(url(oidc::REVOKE)),
         introspection_endpoint: Some(url(oidc::INTROSPECT)),
         registration_endpoint: None,

@@ -5,7 +5,6 @@ use authmachine_protocol::Params;
 use authmachine_protocol::form::append_query;
 use authmachine_provider::authorize::{Hint, MAX_STATE_BYTES};
 use authmachine_provider::client::Client;
-use authmachine_provider::event::EventKind;
 use authmachine_provider::logout::{LogoutRequest, Situation, Then, decide};
 use authmachine_store::{Reads, StoreError};
 use axum::body::Body;
@@ -16,7 +15,7 @@ use axum::response::Response;
 use crate::account::root::Done;
 use crate::account::sessions;
 use crate::app::App;
-use crate::browser::{self, Browser, SignedIn};
+use crate::browser::{self, Browser};
 use crate::error::PageError;
 use crate::middleware::page_result;
 use crate::oidc::{self, id_token};
@@ -63,7 +62,7 @@ pub async fn confirm(State(app): State<App>, headers: HeaderMap, body: Body) -> 
             return Ok(browser::see_other(paths::ROOT));
         }
         if let Some(signed_in) = browser::session(&app, &browser).await? {
-            end(&app, &signed_in, revoke_tokens).await?;
+            sessions::end_own(&app, &signed_in, revoke_tokens).await?;
         }
         let response = browser::see_other(Done::SignedOut.location());
         Ok(browser::with_cookie(response, &browser::no_session_cookie(&app)))
@@ -105,7 +104,7 @@ async fn answer(app: &App, headers: &HeaderMap, params: &Params) -> Result<Respo
         },
     );
     if let Some(signed_in) = signed_in.as_ref().filter(|_| plan.end_session) {
-        end(app, signed_in, request.revoke_tokens).await?;
+        sessions::end_own(app, signed_in, request.revoke_tokens).await?;
     }
 
     let chrome = browser::chrome(app, browser::lang(headers, params.get("ui_locales")));
@@ -169,30 +168,4 @@ impl Known {
         };
         Ok(known)
     }
-}
-
-/// Ends the session, and with `revoke_tokens` everything that it issued (design.md, «what ends tokens»).
-async fn end(app: &App, signed_in: &SignedIn, revoke_tokens: bool) -> Result<(), StoreError> {
-    let (id, now) = (signed_in.session.id, app.now());
-    let signed_out = sessions::ended(app, &signed_in.user, &signed_in.session);
-    let mut revoked = app.event(EventKind::SessionTokensRevoked, signed_in.user.sub.clone());
-    revoked.user.clone_from(&signed_out.user);
-    revoked.detail.clone_from(&signed_out.detail);
-    let has_revoked = app
-        .store
-        .write(app.write_deadline(), move |tx| {
-            if tx.end_session(id, now)? {
-                tx.insert_event(&signed_out)?;
-            }
-            let has_revoked = revoke_tokens && tx.revoke_session_tokens(id, now)?;
-            if has_revoked {
-                tx.insert_event(&revoked)?;
-            }
-            Ok(has_revoked)
-        })
-        .await?;
-    if has_revoked {
-        app.metrics.token_revoked();
-    }
-    Ok(())
 }

@@ -2,6 +2,7 @@
 
 pub mod authorization_response;
 pub mod authorize;
+pub mod back_channel_logout;
 pub mod discovery;
 pub mod end_session;
 pub mod id_token;

@@ -6,7 +6,7 @@ use authmachine_jose::Algorithm;
 use authmachine_testkit::{TestServer, both_engines};
 
 /// Waits until `holds`, at most for some seconds.
-async fn until(what: &str, holds: impl AsyncFn() -> bool) {
+pub(crate) async fn until(what: &str, holds: impl AsyncFn() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(10);
     while !holds().await {
         assert!(Instant::now() < deadline, "{what}");

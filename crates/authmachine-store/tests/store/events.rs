@@ -4,11 +4,13 @@ use authmachine_store::StoreError;
 use crate::records::event;
 use crate::support::both_engines;
 
-const KINDS: [EventKind; 31] = [
+const KINDS: [EventKind; 33] = [
     EventKind::SignIn,
     EventKind::SignInRefused,
     EventKind::SignOut,
     EventKind::SessionTokensRevoked,
+    EventKind::LogoutDelivered,
+    EventKind::LogoutFailed,
     EventKind::PasswordChanged,
     EventKind::ConsentGiven,
     EventKind::ConsentRefused,

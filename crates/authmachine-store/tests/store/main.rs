@@ -8,6 +8,7 @@ mod consents;
 mod events;
 mod hostile;
 mod interactions;
+mod logout_deliveries;
 mod opening;
 mod permissions;
 mod records;

@@ -16,6 +16,8 @@ async fn the_document_says_what_is_built() {
             "userinfo_endpoint": "https://id.example/oidc/userinfo",
             "jwks_uri": "https://id.example/oidc/jwks",
             "end_session_endpoint": "https://id.example/oidc/logout",
+            "backchannel_logout_supported": true,
+            "backchannel_logout_session_supported": true,
             "revocation_endpoint": "https://id.example/oidc/revoke",
             "introspection_endpoint": "https://id.example/oidc/introspect",
             "scopes_supported": ["openid", "profile", "email", "address", "phone", "offline_access"],

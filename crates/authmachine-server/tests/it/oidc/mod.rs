@@ -1,6 +1,7 @@
 //! `/oidc/…` and `/interaction/…`.
 
 mod authorize;
+mod back_channel_logout;
 mod client_authentication;
 mod client_keys;
 mod consent;
