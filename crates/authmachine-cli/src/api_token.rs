@@ -2,8 +2,9 @@
 
 use anyhow::{Context as _, Result, bail};
 use authmachine_permissions::check_object_code;
+use authmachine_protocol::Scopes;
 use authmachine_provider::Timestamp;
-use authmachine_provider::api_token::{ApiToken, SCOPES};
+use authmachine_provider::api_token::{ApiToken, PERMISSIONS_READ, SCOPES};
 use authmachine_provider::client::ObjectScope;
 use authmachine_provider::event::EventKind;
 use authmachine_provider::handle::Handle;
@@ -22,6 +23,9 @@ pub(crate) enum Command {
     Create {
         /// What to call it
         name: String,
+        /// What it is for: permissions:read, or clients:register, the initial access token of dynamic registration
+        #[arg(long, value_name = "S", num_args = 1.., value_parser = SCOPES.to_vec(), default_value = PERMISSIONS_READ)]
+        scope: Vec<String>,
         /// Codes of the objects that it may see; by default none
         #[arg(long, value_name = "CODE", num_args = 1.., conflicts_with = "all_objects")]
         objects: Vec<String>,
@@ -50,22 +54,29 @@ pub(crate) enum Command {
 
 pub(crate) fn run(command: Command, place: &Place) -> Result<()> {
     match command {
-        Command::Create { name, objects, all_objects, expires, json } => {
+        Command::Create { name, scope, objects, all_objects, expires, json } => {
             let objects = if all_objects { ObjectScope::All } else { ObjectScope::Attached(objects) };
-            create(place, &name, objects, expires, json)
+            create(place, &name, scope.iter().map(String::as_str).collect(), objects, expires, json)
         }
         Command::List { json } => list(place, json),
         Command::Revoke { name } => revoke(place, &name),
     }
 }
 
-fn create(place: &Place, name: &str, objects: ObjectScope, expires: End, json: bool) -> Result<()> {
+fn create(
+    place: &Place,
+    name: &str,
+    scopes: Scopes,
+    objects: ObjectScope,
+    expires: End,
+    json: bool,
+) -> Result<()> {
     named::name(Some(name), name)?;
     if let ObjectScope::Attached(codes) = &objects {
         for code in codes {
             check_object_code(code).with_context(|| format!("the object code {code:?} cannot be used"))?;
         }
-        if codes.is_empty() {
+        if codes.is_empty() && scopes.contains(PERMISSIONS_READ) {
             output::note("This token sees no object: name some with --objects, or give it --all-objects");
         }
     }
@@ -77,7 +88,7 @@ fn create(place: &Place, name: &str, objects: ObjectScope, expires: End, json: b
     if let ObjectScope::Attached(codes) = &objects {
         object::note_unknown(&installation, codes)?;
     }
-    let (token, handle) = insert(&installation, name, objects, expires_at)?;
+    let (token, handle) = insert(&installation, name, scopes, objects, expires_at)?;
     if json {
         let mut view = view(&token, installation.now());
         view["token"] = handle.reveal().into();
@@ -93,6 +104,7 @@ fn create(place: &Place, name: &str, objects: ObjectScope, expires: End, json: b
 pub(crate) fn insert(
     installation: &Installation,
     name: &str,
+    scopes: Scopes,
     objects: ObjectScope,
     expires_at: Option<Timestamp>,
 ) -> Result<(ApiToken, Handle)> {
@@ -101,7 +113,7 @@ pub(crate) fn insert(
     let token = ApiToken {
         id: ApiTokenId(handle.id()),
         name: name.to_owned(),
-        scopes: SCOPES.iter().copied().collect(),
+        scopes,
         objects,
         created_at: now,
         expires_at,
@@ -140,10 +152,10 @@ fn list(place: &Place, json: bool) -> Result<()> {
                 ObjectScope::Attached(codes) => codes.join(" "),
             };
             let (ends, used) = (time(token.expires_at), time(token.last_used_at));
-            [token.name.clone(), status(token, now).to_owned(), ends, used, objects]
+            [token.name.clone(), status(token, now).to_owned(), token.scopes.to_string(), ends, used, objects]
         })
         .collect();
-    Ok(output::table(["NAME", "STATUS", "ENDS", "LAST USED", "OBJECTS"], &rows)?)
+    Ok(output::table(["NAME", "STATUS", "SCOPE", "ENDS", "LAST USED", "OBJECTS"], &rows)?)
 }
 
 fn revoke(place: &Place, name: &str) -> Result<()> {

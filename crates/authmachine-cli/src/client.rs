@@ -10,7 +10,6 @@ use authmachine_provider::client_metadata::ClientMetadata;
 use authmachine_provider::event::{Event, EventKind};
 use authmachine_provider::ids::{ClientId, Kind};
 use authmachine_server::{keys, random};
-use base64ct::{Base64UrlUnpadded, Encoding as _};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
@@ -66,6 +65,11 @@ pub(crate) enum Command {
     },
     /// Switches a client on again
     Enable {
+        /// `client_id`
+        id: String,
+    },
+    /// Removes a client for good, with what people allowed it; what it was issued is of no use from then on
+    Remove {
         /// `client_id`
         id: String,
     },
@@ -167,6 +171,7 @@ pub(crate) fn run(command: Command, place: &Place) -> Result<()> {
         Command::RotateSecret { id, secret_stdin, json } => rotate_secret(place, &id, secret_stdin, json),
         Command::Disable { id } => switch(place, &id, true),
         Command::Enable { id } => switch(place, &id, false),
+        Command::Remove { id } => remove(place, &id),
     }
 }
 
@@ -214,7 +219,7 @@ fn add(place: &Place, new: Add) -> Result<()> {
         _ if public => (None, false),
         Some(secret) => (Some(Zeroizing::new(secret)), false),
         None if secret_stdin => (Some(secret::from_stdin("secret")?), false),
-        None => (Some(fresh_secret()), true),
+        None => (Some(random::secret()), true),
     };
     insert(&installation, &client, secret.as_ref().map(|secret| secret.as_str()))?;
 
@@ -301,6 +306,24 @@ fn switch(place: &Place, id: &str, disabled: bool) -> Result<()> {
     Ok(output::line(format_args!("{done} the client {id}"))?)
 }
 
+fn remove(place: &Place, id: &str) -> Result<()> {
+    let (_, installation) = place.open(Missing::Refuse)?;
+    let client = installation.client(id)?;
+    let event = about(installation.event(EventKind::ClientDeleted, []), &client);
+    let (row, now) = (client.id, installation.now());
+    let was_there = installation.write(move |tx| {
+        let was_there = tx.delete_client(row, now)?;
+        if was_there {
+            tx.insert_event(&event)?;
+        }
+        Ok(was_there)
+    })?;
+    if !was_there {
+        bail!("somebody else removed the client in this moment");
+    }
+    Ok(output::line(format_args!("Removed the client {id}"))?)
+}
+
 /// Stores `after` in the place of `before`, unless somebody else was quicker.
 fn update<const N: usize>(
     installation: &Installation,
@@ -310,12 +333,11 @@ fn update<const N: usize>(
 ) -> Result<()> {
     let event = about(installation.event(EventKind::ClientChanged, detail), &after);
     let is_done = installation.write(move |tx| {
-        let is_same = tx.find_client(before.id)?.as_ref() == Some(&before);
-        if is_same {
-            tx.update_client(&after)?;
+        let is_done = tx.replace_client(&before, &after)?;
+        if is_done {
             tx.insert_event(&event)?;
         }
-        Ok(is_same)
+        Ok(is_done)
     })?;
     if !is_done {
         bail!("somebody else changed the client in this moment; try again");
@@ -361,7 +383,7 @@ fn rotate_secret(place: &Place, id: &str, from_stdin: bool, json: bool) -> Resul
     if client.is_public() {
         bail!("{id} is a public client: it has no secret");
     }
-    let secret = if from_stdin { secret::from_stdin("secret")? } else { fresh_secret() };
+    let secret = if from_stdin { secret::from_stdin("secret")? } else { random::secret() };
     let hmac = checked_hmac(&installation, &secret)?;
     let mark = weak_mark(&hmac, &secret);
     let event = about(installation.event(EventKind::ClientSecretRotated, []), &client);
@@ -497,10 +519,6 @@ fn check_secret(secret: &str) -> Result<()> {
     Ok(())
 }
 
-fn fresh_secret() -> Zeroizing<String> {
-    Zeroizing::new(Base64UrlUnpadded::encode_string(&*Zeroizing::new(random::bytes::<32>())))
-}
-
 /// What is stored of `secret`.
 fn checked_hmac(installation: &Installation, secret: &str) -> Result<[u8; 32]> {
     check_secret(secret)?;
@@ -569,9 +587,9 @@ mod tests {
 
     #[test]
     fn g7_a_secret_of_ours_has_256_bits_and_a_short_one_is_noted() {
-        let ours = fresh_secret();
+        let ours = random::secret();
         assert_eq!(ours.len(), 43);
-        assert_ne!(*ours, *fresh_secret());
+        assert_ne!(*ours, *random::secret());
         assert_eq!(weak_mark(&[7; 32], &ours), None);
         assert_eq!(weak_mark(&[7; 32], &"x".repeat(32)), None);
         assert_eq!(weak_mark(&[7; 32], "test").as_deref(), Some("short_secret:0707070707070707"));

@@ -4,6 +4,7 @@ use anyhow::Result;
 use authmachine_jose::Algorithm;
 use authmachine_protocol::redirect_uri::ClientKind;
 use authmachine_protocol::{GrantType, ResponseType};
+use authmachine_provider::api_token::PERMISSIONS_READ;
 use authmachine_provider::client::{Client, ObjectScope};
 use authmachine_provider::client_metadata::ClientMetadata;
 use authmachine_provider::handle::Handle;
@@ -103,8 +104,9 @@ pub(crate) fn fill(installation: &Installation, client_port: u16) -> Result<ApiA
         grant::give(installation, user, group, object, permission_type)?;
     }
     let objects = ObjectScope::Attached(OBJECTS.map(str::to_owned).to_vec());
+    let scopes = [PERMISSIONS_READ].into_iter().collect();
     let expires_at = installation.now().plus_seconds(API_TOKEN_S);
-    let (_, handle) = api_token::insert(installation, "demo client", objects, Some(expires_at))?;
+    let (_, handle) = api_token::insert(installation, "demo client", scopes, objects, Some(expires_at))?;
     Ok(ApiAccess(handle))
 }
 

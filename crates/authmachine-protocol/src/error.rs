@@ -65,6 +65,10 @@ codes! {
     InsufficientScope = "insufficient_scope",
     /// RFC 7009 §2.2.1.
     UnsupportedTokenType = "unsupported_token_type",
+    /// RFC 7591 §3.2.2.
+    InvalidRedirectUri = "invalid_redirect_uri",
+    /// RFC 7591 §3.2.2.
+    InvalidClientMetadata = "invalid_client_metadata",
     /// OpenID Connect Core Unmet Authentication Requirements §2.
     UnmetAuthenticationRequirements = "unmet_authentication_requirements",
 }

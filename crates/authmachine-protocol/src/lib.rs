@@ -5,6 +5,7 @@
 
 pub mod basic_auth;
 pub mod claims_request;
+pub mod client_metadata;
 pub mod discovery;
 pub mod error;
 pub mod form;
@@ -17,6 +18,7 @@ pub mod time;
 pub mod token;
 
 pub use claims_request::ClaimsRequest;
+pub use client_metadata::RegistrationRequest;
 pub use discovery::ProviderMetadata;
 pub use error::ErrorCode;
 pub use form::Params;

@@ -18,7 +18,7 @@ pub enum UriError {
     #[error("it has a space, a backslash, a control or a non-ASCII character")]
     Character,
     /// A fragment (RFC 6749 §3.1.2).
-    #[error("it has a fragment (#…)")]
+    #[error("it has a fragment, from # on")]
     Fragment,
     /// User name or password.
     #[error("it has a user name or password")]
@@ -79,6 +79,27 @@ pub fn validate(uri: &str, kind: ClientKind) -> Result<(), UriError> {
         scheme if kind == ClientKind::Native && is_reverse_domain(scheme) => Ok(()),
         _ => Err(UriError::Scheme),
     }
+}
+
+/// Checks one of a client's `request_uris`: as [`validate`], but a fragment may follow, which names a version of what is fetched
+/// (OIDC Core §6.2).
+///
+/// # Errors
+/// [`UriError`].
+pub fn validate_request_uri(uri: &str) -> Result<(), UriError> {
+    let (address, fragment) = uri.split_once('#').unwrap_or((uri, ""));
+    if uri.len() > MAX_BYTES {
+        return Err(UriError::TooLong);
+    }
+    if !fragment.bytes().all(|b| matches!(b, 0x21..=0x7E) && b != b'\\' && b != b'#') {
+        return Err(UriError::Character);
+    }
+    validate(address, ClientKind::Web)
+}
+
+/// The host of `uri`, as its sector (OIDC Core §8.1); `None` where it has none.
+pub fn host(uri: &str) -> Option<String> {
+    Url::parse(uri).ok()?.host_str().map(str::to_owned)
 }
 
 /// Whether `given` is `registered` (RFC 9700 §2.1): byte for byte. The one exception: of a native client's loopback IP
@@ -190,6 +211,31 @@ mod tests {
         assert_eq!(validate("javascript:alert(1)", Native), Err(UriError::Scheme));
         assert_eq!(
             validate(&format!("https://a.example/{}", "a".repeat(2_000)), Web),
+            Err(UriError::TooLong)
+        );
+    }
+
+    #[test]
+    fn ru3_request_uris_alone_have_fragments() {
+        for good in [
+            "https://app.example/r",
+            "https://app.example/r#GkurKxf5T0Y-mnPFCHqWOMiZi4VS138cQO_V7PZHAdM",
+            "https://app.example/r#",
+        ] {
+            assert_eq!(validate_request_uri(good), Ok(()), "{good}");
+        }
+        for (bad, why) in [
+            ("https://app.example/r#a#b", UriError::Character),
+            ("https://app.example/r#a b", UriError::Character),
+            ("https://app.example/r#\\", UriError::Character),
+            ("http://app.example/r#a", UriError::PlainHttp),
+            ("urn:x#a", UriError::Scheme),
+            ("#a", UriError::NotAbsolute),
+        ] {
+            assert_eq!(validate_request_uri(bad), Err(why), "{bad}");
+        }
+        assert_eq!(
+            validate_request_uri(&format!("https://a.example/#{}", "a".repeat(2_000))),
             Err(UriError::TooLong)
         );
     }

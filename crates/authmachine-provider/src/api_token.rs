@@ -1,4 +1,4 @@
-//! API tokens: what programs of the operator present as `Authorization: Token …`.
+//! API tokens: what programs of the operator present as `Authorization: Token …` or `Bearer …`.
 
 use authmachine_protocol::{Scopes, Timestamp};
 
@@ -8,8 +8,11 @@ use crate::ids::ApiTokenId;
 /// The scope that the permission call asks for.
 pub const PERMISSIONS_READ: &str = "permissions:read";
 
+/// The scope of an initial access token, with which clients register themselves (RFC 7591 §3).
+pub const CLIENTS_REGISTER: &str = "clients:register";
+
 /// All scopes that an API token can have.
-pub const SCOPES: &[&str] = &[PERMISSIONS_READ];
+pub const SCOPES: &[&str] = &[PERMISSIONS_READ, CLIENTS_REGISTER];
 
 /// An API token's row.
 #[derive(Clone, Debug, PartialEq, Eq)]

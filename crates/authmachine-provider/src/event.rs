@@ -39,6 +39,12 @@ pub enum EventKind {
     RefreshTokenReused,
     /// A client's credentials were refused.
     ClientRefused,
+    /// A client registered itself.
+    ClientRegistered,
+    /// A client changed what it had registered.
+    ClientUpdated,
+    /// A client is gone: by its own wish, an operator's, or because nobody used it; `detail` says what more there is to say.
+    ClientDeleted,
     /// An operator made, changed, locked, unlocked or removed something; `detail` says what.
     UserCreated,
     /// See [`EventKind::UserCreated`].
@@ -101,7 +107,7 @@ pub struct Event {
     pub at: Timestamp,
     /// What.
     pub kind: EventKind,
-    /// Who did it: a user's `sub`, `client:…`, `operator`, or `server`.
+    /// Who did it: a user's `sub`, `client:…`, `api_token:…`, `operator`, `server` or `anonymous`.
     pub actor: String,
     /// The user concerned, by `sub`.
     pub user: Option<String>,

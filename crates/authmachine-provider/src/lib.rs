@@ -23,6 +23,7 @@ pub mod logout;
 pub mod password;
 pub mod permission_records;
 pub mod refresh_token;
+pub mod registration;
 pub mod request_object;
 #[cfg(test)]
 mod testing;

@@ -112,21 +112,22 @@ pub fn check_email(email: &str) -> Result<(), NameError> {
 }
 
 fn check_text(text: &str, most: usize) -> Result<(), NameError> {
-    // Default-ignorable and direction characters make two names look alike.
-    let invisible = |c: char| {
-        matches!(c, '\u{AD}' | '\u{34F}' | '\u{61C}' | '\u{115F}' | '\u{1160}' | '\u{17B4}' | '\u{17B5}' | '\u{180B}'..='\u{180F}'
-            | '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{3164}' | '\u{FE00}'..='\u{FE0F}'
-            | '\u{FEFF}' | '\u{FFA0}' | '\u{FFF0}'..='\u{FFFB}' | '\u{E0000}'..='\u{E0FFF}')
-    };
     if text.is_empty() {
         Err(NameError::Empty)
     } else if text.chars().count() > most {
         Err(NameError::TooLong)
-    } else if text.chars().any(|c| c.is_control() || c.is_whitespace() || invisible(c)) {
+    } else if text.chars().any(|c| c.is_control() || c.is_whitespace() || is_invisible(c)) {
         Err(NameError::Character)
     } else {
         Ok(())
     }
+}
+
+/// Whether `c` is a default-ignorable or direction character, which make two names look alike.
+pub(crate) const fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{AD}' | '\u{34F}' | '\u{61C}' | '\u{115F}' | '\u{1160}' | '\u{17B4}' | '\u{17B5}' | '\u{180B}'..='\u{180F}'
+        | '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{3164}' | '\u{FE00}'..='\u{FE0F}'
+        | '\u{FEFF}' | '\u{FFA0}' | '\u{FFF0}'..='\u{FFFB}' | '\u{E0000}'..='\u{E0FFF}')
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use authmachine_protocol::{ErrorBody, ErrorCode};
 use authmachine_provider::authorization_code::CodeError;
 use authmachine_provider::client::ClientAuthError;
 use authmachine_provider::refresh_token::RefreshError;
+use authmachine_provider::registration::RegistrationError;
 use authmachine_store::StoreError;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
@@ -13,6 +14,7 @@ use axum::response::{IntoResponse, Response};
 use crate::app::App;
 use crate::browser;
 use crate::middleware::current_request_id;
+use crate::request::ApiTokenRefusal;
 
 /// How an OAuth endpoint refuses (RFC 6749 §5.2, RFC 6750 §3.1).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,7 +93,10 @@ impl OAuthError {
 /// An error as a sentence; a parameter's name keeps its spelling.
 fn sentence(error: &dyn std::fmt::Display) -> String {
     let mut text = error.to_string();
-    let is_name = text.split(' ').next().is_some_and(|word| word == "scope" || word.contains('_'));
+    let is_name = text
+        .split(' ')
+        .next()
+        .is_some_and(|word| ["scope", "jwks", "contacts"].contains(&word) || word.contains('_'));
     if let Some(first) = text.get_mut(..1).filter(|_| !is_name) {
         first.make_ascii_uppercase();
     }
@@ -125,6 +130,39 @@ impl From<RefreshError> for OAuthError {
             | RefreshError::Withdrawn => {
                 Self::new(ErrorCode::InvalidGrant, "The refresh token is unknown, used, expired or revoked.")
             }
+        }
+    }
+}
+
+impl From<RegistrationError> for OAuthError {
+    fn from(error: RegistrationError) -> Self {
+        Self::new(error.code(), sentence(&error))
+    }
+}
+
+impl From<ApiTokenRefusal> for OAuthError {
+    fn from(refusal: ApiTokenRefusal) -> Self {
+        match refusal {
+            ApiTokenRefusal::Unknown => Self::invalid_token(),
+            ApiTokenRefusal::Throttled(seconds) => Self {
+                status: StatusCode::TOO_MANY_REQUESTS,
+                retry_after_s: Some(seconds),
+                ..Self::new(ErrorCode::InvalidToken, "Too many wrong tokens; try again later.")
+            },
+            ApiTokenRefusal::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<ApiTokenRefusal> for ApiError {
+    fn from(refusal: ApiTokenRefusal) -> Self {
+        match refusal {
+            ApiTokenRefusal::Unknown => Self::new(StatusCode::UNAUTHORIZED, "A valid API token is needed."),
+            ApiTokenRefusal::Throttled(seconds) => Self {
+                retry_after_s: Some(seconds),
+                ..Self::new(StatusCode::TOO_MANY_REQUESTS, "Too many wrong API tokens; try again later.")
+            },
+            ApiTokenRefusal::Store(error) => error.into(),
         }
     }
 }

@@ -10,6 +10,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 use crate::app::App;
 use crate::keys;
 use crate::oidc::back_channel_logout;
+use crate::oidc::registration;
 
 /// How often we look whether keys or clients have changed.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
@@ -23,6 +24,8 @@ const REST: Duration = Duration::from_secs(1);
 const CLEAN_EVERY: Duration = Duration::from_secs(30);
 /// Rows that one step removes, so that no writer waits long for it.
 const CLEAN_ROWS: i64 = 500;
+/// Clients that one step removes, each with all that it was allowed.
+const CLEAN_CLIENTS: i64 = 20;
 /// The pause between two steps.
 const CLEAN_PAUSE: Duration = Duration::from_millis(50);
 
@@ -111,5 +114,6 @@ async fn clean_up(app: App) {
 
 async fn clean_step(app: &App) -> Result<u64, StoreError> {
     let now = app.now();
-    app.store.write(app.write_deadline(), move |tx| tx.cleanup(now, CLEAN_ROWS)).await
+    let rows = app.store.write(app.write_deadline(), move |tx| tx.cleanup(now, CLEAN_ROWS)).await?;
+    Ok(rows + registration::remove_unused(app, CLEAN_CLIENTS).await?)
 }

@@ -36,7 +36,7 @@ use axum::routing::get;
 /// Every route of the provider. Health and metrics are on a listener of their own ([`health::router`]).
 pub fn router(app: &App) -> Router {
     Router::new()
-        .merge(oidc::routes())
+        .merge(oidc::routes(&app.settings))
         .merge(account::routes())
         .merge(scim::routes())
         .route("/assets/{name}", get(account::assets::get))

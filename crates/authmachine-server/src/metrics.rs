@@ -50,6 +50,7 @@ pub struct Metrics {
     client_keys_refused: AtomicU64,
     keys: RwLock<Vec<KeyTimes>>,
     logout_deliveries: [AtomicU64; DELIVERIES.len()],
+    registrations: [AtomicU64; Registered::ALL.len()],
     /// Counted by [`crate::listen`].
     pub connections: Arc<Connections>,
     fetches: Arc<Fetches>,
@@ -64,6 +65,28 @@ pub struct KeyTimes {
     pub since: Timestamp,
     /// When the next one takes over, if it is published.
     pub next: Option<Timestamp>,
+}
+
+/// What happened to a client that registered itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Registered {
+    /// It is there.
+    New,
+    /// It changed.
+    Changed,
+    /// It left.
+    Deleted,
+    /// Nobody used it.
+    Expired,
+}
+
+impl Registered {
+    const ALL: [(Self, &'static str); 4] = [
+        (Self::New, "registered"),
+        (Self::Changed, "changed"),
+        (Self::Deleted, "deleted"),
+        (Self::Expired, "expired"),
+    ];
 }
 
 /// What is counted about connections.
@@ -173,6 +196,13 @@ impl Metrics {
         self.logout_deliveries[index].fetch_add(1, Relaxed);
     }
 
+    /// Something happened to a client that registered itself.
+    pub fn registration(&self, what: Registered) {
+        if let Some(index) = Registered::ALL.iter().position(|(known, _)| *known == what) {
+            self.registrations[index].fetch_add(1, Relaxed);
+        }
+    }
+
     /// Everything, with the store's counters.
     pub fn render(&self, store: &Stats) -> String {
         let mut page = Page::default();
@@ -215,6 +245,14 @@ impl Metrics {
             "Fetched key sets of clients that cannot be used.",
             &self.client_keys_refused,
         );
+        page.head(
+            "registrations_total",
+            "counter",
+            "Clients that registered themselves, and what became of them.",
+        );
+        for ((_, word), count) in Registered::ALL.iter().zip(&self.registrations) {
+            page.line("registrations_total", &format!("change=\"{word}\""), count.load(Relaxed));
+        }
 
         let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner).clone();
         page.head(
@@ -353,6 +391,7 @@ mod tests {
             next: Some(Timestamp::from_seconds(9)),
         }]);
         metrics.logout_delivery(false, false);
+        metrics.registration(Registered::Deleted);
         metrics.connections.accepted.fetch_add(3, Relaxed);
         metrics.connections.closed.fetch_add(1, Relaxed);
         let text = metrics.render(&Stats { commit_time: Duration::from_millis(1_500), ..Stats::default() });
@@ -377,6 +416,8 @@ mod tests {
             r#"authmachine_fetches_total{result="not_allowed"} 0"#,
             r#"authmachine_signing_key_since_seconds{alg="RS256"} 1"#,
             r#"authmachine_signing_key_next_seconds{alg="RS256"} 9"#,
+            r#"authmachine_registrations_total{change="registered"} 0"#,
+            r#"authmachine_registrations_total{change="deleted"} 1"#,
             "authmachine_connections_open 2",
             "authmachine_store_commit_seconds_total 1.5",
         ] {

@@ -3,6 +3,8 @@
 use authmachine_provider::Timestamp;
 use authmachine_provider::handle::{Handle, RefreshToken};
 use authmachine_provider::ids::{IdSource, Kind};
+use base64ct::{Base64UrlUnpadded, Encoding as _};
+use zeroize::Zeroizing;
 
 /// `N` random bytes.
 ///
@@ -17,6 +19,11 @@ pub fn bytes<const N: usize>() -> [u8; N] {
 /// A public identifier: 128 random bits as 32 hex digits (`sub`, `sid`).
 pub fn public_id() -> String {
     bytes::<16>().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A secret of 256 random bits as text that goes anywhere: 43 characters (`client_secret`).
+pub fn secret() -> Zeroizing<String> {
+    Zeroizing::new(Base64UrlUnpadded::encode_string(&*Zeroizing::new(bytes::<32>())))
 }
 
 /// A fresh handle of `kind`.

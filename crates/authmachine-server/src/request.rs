@@ -1,14 +1,20 @@
-//! Reading requests strictly: forms, bearer tokens, client credentials.
+//! Reading requests strictly: forms, JSON, bearer tokens, client credentials.
 
 use std::time::Duration;
 
+use authmachine_jose::strict_json;
 use authmachine_protocol::{ErrorCode, Params};
+use authmachine_provider::api_token::ApiToken;
 use authmachine_provider::client::{self, Client, ClientAuthError, Credentials};
 use authmachine_provider::event::EventKind;
+use authmachine_provider::handle::Presented;
+use authmachine_provider::ids::Kind;
 use authmachine_provider::throttle;
+use authmachine_store::StoreError;
 use axum::body::Body;
 use axum::http::{HeaderMap, StatusCode, header};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use serde_json::{Map, Value};
 
 use crate::app::App;
 use crate::error::OAuthError;
@@ -22,6 +28,11 @@ const BODY_DEADLINE: Duration = Duration::from_secs(30);
 const FREE_CLIENT_FAILURES: i64 = 20;
 /// Failures from one source, over all clients, that cost nothing.
 const FREE_SOURCE_FAILURES: i64 = 100;
+
+/// Wrong API tokens from one source that cost nothing.
+const FREE_API_TOKEN_FAILURES: i64 = 20;
+/// The last use of an API token is written when it is older than this.
+const TOUCH_AFTER_S: i64 = 60;
 
 /// Why a form cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,9 +49,13 @@ pub enum FormRefusal {
 
 /// Whether the body says of itself that it is a form.
 pub fn is_form(headers: &HeaderMap) -> bool {
+    is_of(headers, "application/x-www-form-urlencoded")
+}
+
+fn is_of(headers: &HeaderMap, media_type: &str) -> bool {
     headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).is_some_and(|value| {
         let essence = value.split(';').next().unwrap_or_default().trim();
-        essence.eq_ignore_ascii_case("application/x-www-form-urlencoded")
+        essence.eq_ignore_ascii_case(media_type)
     })
 }
 
@@ -52,6 +67,10 @@ pub async fn form_bytes(headers: &HeaderMap, body: Body) -> Result<Vec<u8>, Form
     if !is_form(headers) || headers.get_all(header::CONTENT_TYPE).iter().count() > 1 {
         return Err(FormRefusal::ContentType);
     }
+    bytes(body).await
+}
+
+async fn bytes(body: Body) -> Result<Vec<u8>, FormRefusal> {
     match tokio::time::timeout(BODY_DEADLINE, Limited::new(body, MAX_FORM_BYTES).collect()).await {
         Err(_) => Err(FormRefusal::Slow),
         Ok(Ok(collected)) => Ok(collected.to_bytes().into()),
@@ -66,6 +85,21 @@ pub async fn form_bytes(headers: &HeaderMap, body: Body) -> Result<Vec<u8>, Form
 /// [`FormRefusal`].
 pub async fn form(headers: &HeaderMap, body: Body) -> Result<Params, FormRefusal> {
     parse(&form_bytes(headers, body).await?)
+}
+
+/// Reads a posted JSON object as strictly: one reading only.
+///
+/// # Errors
+/// `invalid_request`.
+pub async fn json_object(headers: &HeaderMap, body: Body) -> Result<Map<String, Value>, OAuthError> {
+    if !is_of(headers, "application/json") || headers.get_all(header::CONTENT_TYPE).iter().count() > 1 {
+        return Err(OAuthError {
+            status: StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            ..OAuthError::invalid_request("The body must be application/json.")
+        });
+    }
+    strict_json::parse_object(&bytes(body).await?)
+        .map_err(|why| OAuthError::invalid_request(format!("The body cannot be read: {why}.")))
 }
 
 /// Reads parameters; a repeated one is an error.
@@ -214,6 +248,59 @@ pub async fn authenticate_client(
         .await?;
     verdict.map_err(OAuthError::throttled)?;
     Err(OAuthError::client(error))
+}
+
+/// Why an API token is of no use.
+#[derive(Debug)]
+pub enum ApiTokenRefusal {
+    /// Unknown, expired, revoked.
+    Unknown,
+    /// Too many wrong ones: the seconds to wait.
+    Throttled(i64),
+    /// The store.
+    Store(StoreError),
+}
+
+impl From<StoreError> for ApiTokenRefusal {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+/// The live API token `text`, presented at a `door`. Wrong ones count against their source, and a source with too many waits before
+/// the next is counted; a right one is answered whatever its neighbours do, because applications take every error for
+/// «no permissions».
+///
+/// # Errors
+/// [`ApiTokenRefusal`].
+pub async fn api_token(app: &App, text: &str, door: &'static str) -> Result<ApiToken, ApiTokenRefusal> {
+    let now = app.now();
+    if let Some(presented) = Presented::parse(Kind::ApiToken, text) {
+        let found = app.store.read(move |reads| reads.find_api_token(&presented)).await?;
+        if let Some(token) = found.filter(|token| token.is_live(now)) {
+            if token.last_used_at.is_none_or(|at| at.plus_seconds(TOUCH_AFTER_S) <= now) {
+                let id = token.id;
+                app.store.write_later(move |tx| tx.touch_api_token(id, now));
+            }
+            return Ok(token);
+        }
+    }
+
+    let counter = app.secrets.throttle("api token", &current_source());
+    let mut event = app.event(EventKind::ClientRefused, "anonymous");
+    event.detail.insert("door".to_owned(), door.into());
+    let counted = app
+        .store
+        .write(app.write_deadline(), move |tx| {
+            let verdict = throttle::check(&tx.find_throttle(&counter)?, FREE_API_TOKEN_FAILURES, now);
+            if verdict.is_ok() {
+                tx.count_try(&counter, now)?;
+                tx.insert_event(&event)?;
+            }
+            Ok(verdict)
+        })
+        .await?;
+    Err(counted.map_or_else(ApiTokenRefusal::Throttled, |()| ApiTokenRefusal::Unknown))
 }
 
 #[cfg(test)]

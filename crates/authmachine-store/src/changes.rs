@@ -30,6 +30,7 @@ statements! {
     LIST = "SELECT revision, at, kind, entity_id FROM changes WHERE revision > $1 ORDER BY revision LIMIT $2";
     /// Its row lock makes writers of changes take turns until they commit: hence no gaps.
     NEXT = "UPDATE counters SET value = value + 1 WHERE name = 'revision' RETURNING value";
+    HOLD = "UPDATE counters SET value = value WHERE name = 'revision'";
     INSERT = "INSERT INTO changes (revision, at, kind, entity_id) VALUES ($1,
         COALESCE(CAST($2 AS BIGINT), (SELECT at FROM changes ORDER BY revision DESC LIMIT 1), 0), $3, $4)";
 }
@@ -55,6 +56,11 @@ impl Reads {
 }
 
 impl Tx {
+    /// Waits for the turn that [`Tx::note`] takes: what others changed is seen from now on.
+    pub(crate) fn hold_changes(&mut self) -> Result<(), StoreError> {
+        self.run(HOLD, &[]).map(drop)
+    }
+
     /// Notes a change of the row `id`.
     pub(crate) fn note(&mut self, kind: &str, id: i64, at: Option<Timestamp>) -> Result<(), StoreError> {
         let next: Option<i64> = self.one(NEXT, &[], |row| row.get())?;

@@ -17,6 +17,9 @@ const REDIRECT: &str = "redirect";
 /// The kind of a URI that browsers go to after a logout.
 const POST_LOGOUT: &str = "post_logout";
 
+/// How often a client's last use is noted.
+const TOUCH_AFTER_S: i64 = 24 * 60 * 60;
+
 /// A client's columns and one of its URIs: a row for each URI, so that one statement gives the whole client.
 macro_rules! select {
     ($from:literal, $rest:literal) => {
@@ -50,6 +53,16 @@ statements! {
     SET_SECRET = "UPDATE clients SET secret_hmac = $1 WHERE id = $2";
     INSERT_URI = "INSERT INTO client_uris (client_id, kind, place, uri) VALUES ($1, $2, $3, $4)";
     DELETE_URIS = "DELETE FROM client_uris WHERE client_id = $1";
+    COUNT_REGISTERED = "SELECT COUNT(*) FROM clients WHERE registration_sha256 IS NOT NULL";
+    TOUCH = "UPDATE clients SET last_used_at = $1
+        WHERE id = $2 AND registration_sha256 IS NOT NULL AND (last_used_at IS NULL OR last_used_at <= $3)";
+    UNUSED = "SELECT id, client_id FROM clients WHERE registration_sha256 IS NOT NULL AND COALESCE(last_used_at, created_at) <= $1
+        ORDER BY id LIMIT $2";
+    /// With its URIs.
+    DELETE = "DELETE FROM clients WHERE id = $1";
+    DELETE_UNUSED = "DELETE FROM clients
+        WHERE id = $1 AND registration_sha256 IS NOT NULL AND COALESCE(last_used_at, created_at) <= $2";
+    DELETE_CONSENTS = "DELETE FROM consents WHERE client_id = $1";
 }
 
 fn read(row: &mut Row<'_>) -> Result<Client, StoreError> {
@@ -135,6 +148,20 @@ impl Reads {
         self.clients(LIST, &[])
     }
 
+    /// How many clients have registered themselves.
+    pub fn count_registered_clients(&mut self) -> Result<i64, StoreError> {
+        self.one(COUNT_REGISTERED, &[], |row| row.get()).map(Option::unwrap_or_default)
+    }
+
+    /// Clients that registered themselves and were issued nothing since `before`, by row and `client_id`; at most `limit`.
+    pub fn list_unused_clients(
+        &mut self,
+        before: Timestamp,
+        limit: i64,
+    ) -> Result<Vec<(ClientId, String)>, StoreError> {
+        self.all(UNUSED, params![before, limit], |row| Ok((row.get()?, row.get()?)))
+    }
+
     /// The clients that were granted something in a session.
     pub fn list_session_clients(&mut self, id: SessionId) -> Result<Vec<Client>, StoreError> {
         self.clients(LIST_OF_SESSION, params![id])
@@ -176,6 +203,46 @@ impl Tx {
         Ok(true)
     }
 
+    /// Stores a client that registered itself, unless there are `most` of them already; `false`, and nothing happened, when it does
+    /// not fit in.
+    pub fn insert_registered_client(&mut self, client: &Client, most: i64) -> Result<bool, StoreError> {
+        // Whoever counts has its turn, and is counted by the next.
+        self.hold_changes()?;
+        Ok(self.count_registered_clients()? < most && self.insert_client(client)?)
+    }
+
+    /// Something was issued to a client that registered itself: noted once a day.
+    pub fn touch_client(&mut self, id: ClientId, now: Timestamp) -> Result<(), StoreError> {
+        self.run(TOUCH, params![now, id, now.plus_seconds(-TOUCH_AFTER_S)]).map(drop)
+    }
+
+    /// Removes a client with everything that it was allowed: what it was issued is of no use from now on, and its row's id never
+    /// comes back. `false` when there is none.
+    pub fn delete_client(&mut self, id: ClientId, now: Timestamp) -> Result<bool, StoreError> {
+        let rows = self.run(DELETE, params![id])?;
+        self.client_is_gone(rows, id, now)
+    }
+
+    /// Removes a client that registered itself and was issued nothing since `before`; `false` when that is not so any more.
+    pub fn delete_unused_client(
+        &mut self,
+        id: ClientId,
+        before: Timestamp,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let rows = self.run(DELETE_UNUSED, params![id, before])?;
+        self.client_is_gone(rows, id, now)
+    }
+
+    fn client_is_gone(&mut self, rows: u64, id: ClientId, now: Timestamp) -> Result<bool, StoreError> {
+        if rows == 0 {
+            return Ok(false);
+        }
+        self.run(DELETE_CONSENTS, params![id])?;
+        self.note("client", id.0, Some(now))?;
+        Ok(true)
+    }
+
     /// Stores a client that is there anew, all but its `client_id`.
     pub fn update_client(&mut self, client: &Client) -> Result<(), StoreError> {
         let rows = self.run(
@@ -206,6 +273,16 @@ impl Tx {
         self.run(DELETE_URIS, params![client.id])?;
         self.insert_uris(client)?;
         self.note("client", client.id.0, None)
+    }
+
+    /// Stores `after` in the place of `before`, unless somebody else was quicker: then `false`, and nothing happened.
+    pub fn replace_client(&mut self, before: &Client, after: &Client) -> Result<bool, StoreError> {
+        self.hold_changes()?;
+        let is_same = self.find_client(before.id)?.as_ref() == Some(before);
+        if is_same {
+            self.update_client(after)?;
+        }
+        Ok(is_same)
     }
 
     fn insert_uris(&mut self, client: &Client) -> Result<(), StoreError> {

@@ -190,12 +190,12 @@ impl ClientBuilder {
 /// A client application.
 #[derive(Clone)]
 pub struct ClientApp {
-    server: TestServer,
+    pub(crate) server: TestServer,
     /// Its row, as it was registered.
     pub record: Client,
     /// Its secret.
     pub secret: Option<String>,
-    auth: ClientAuth,
+    pub(crate) auth: ClientAuth,
 }
 
 /// The `nonce` of requests.

@@ -292,7 +292,9 @@ impl TestServer {
             self.note_secrets_of_form(authmachine_protocol::form::encode(fields).as_bytes());
         }
         if let Ok(Value::Object(body)) = serde_json::from_slice(&answer.body) {
-            for name in ["access_token", "refresh_token", "id_token"] {
+            for name in
+                ["access_token", "refresh_token", "id_token", "client_secret", "registration_access_token"]
+            {
                 self.note_secret(body.get(name).and_then(Value::as_str).unwrap_or_default());
             }
         }
@@ -347,6 +349,11 @@ impl RequestBuilder {
     pub fn form(self, fields: &[(&str, &str)]) -> Self {
         let form = authmachine_protocol::form::encode(fields.iter().copied());
         self.body("application/x-www-form-urlencoded", form)
+    }
+
+    /// A JSON body.
+    pub fn json(self, body: &Value) -> Self {
+        self.body("application/json", body.to_string())
     }
 
     /// A body.

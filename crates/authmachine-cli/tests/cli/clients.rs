@@ -154,6 +154,16 @@ fn a_client_is_changed_switched_off_and_gets_another_secret() {
 }
 
 #[test]
+fn a_client_is_removed_for_good() {
+    let place = Place::new();
+    place.ok(&["client", "add", "--id", "shop", "--redirect-uri", URI]);
+    place.ok(&["client", "remove", "shop"]);
+    assert_eq!(place.json(&["client", "list"]), serde_json::json!([]));
+    assert_eq!(place.event_kinds(1), ["client_deleted"]);
+    assert!(place.refused(&["client", "remove", "shop"]).contains("shop"));
+}
+
+#[test]
 fn az2_response_types_with_tokens_are_registered_one_by_one_and_need_the_switch() {
     let place = Place::new();
     let add = ["client", "add", "--id", "spa", "--redirect-uri", URI];

@@ -52,6 +52,16 @@ fn an_api_token_is_shown_once_and_ends() {
 }
 
 #[test]
+fn dr1_an_initial_access_token_is_an_api_token_for_that_alone() {
+    let place = Place::new();
+    let made = place.run(&["api-token", "create", "partners", "--scope", "clients:register", "--json"], "");
+    assert!(made.code == Some(0) && !made.stderr.contains("sees no object"), "{made:?}");
+    assert_eq!(place.json(&["api-token", "list"])[0]["scope"], "clients:register");
+    let wrong = place.run(&["api-token", "create", "x", "--scope", "admin"], "");
+    assert!(wrong.code == Some(2) && wrong.stderr.contains("clients:register"), "{wrong:?}");
+}
+
+#[test]
 fn an_api_token_without_sense_is_refused() {
     let place = Place::new();
     let nothing = place.run(&["api-token", "create", "blind"], "");

@@ -17,7 +17,7 @@ use crate::app::App;
 use crate::cors;
 use crate::keys::KeyRing;
 use crate::oidc;
-use crate::settings::Settings;
+use crate::settings::{RegistrationMode, Settings};
 
 /// Scopes that the provider knows; a client is allowed some of them.
 pub const SCOPES: [&str; 6] = ["openid", "profile", "email", "address", "phone", "offline_access"];
@@ -76,7 +76,8 @@ pub fn metadata_of(settings: &Settings, keys: &KeyRing) -> ProviderMetadata {
         backchannel_logout_session_supported: true,
         revocation_endpoint: Some(url(oidc::REVOKE)),
         introspection_endpoint: Some(url(oidc::INTROSPECT)),
-        registration_endpoint: None,
+        registration_endpoint: (settings.registration.mode != RegistrationMode::Off)
+            .then(|| url(oidc::REGISTER)),
         scopes_supported: words(&SCOPES),
         response_types_supported: ResponseType::ALL
             .iter()

@@ -20,7 +20,7 @@ use crate::app::App;
 use crate::browser::SignedIn;
 use crate::error::{OAuthError, PageError};
 use crate::oidc::authorization_response::Reply;
-use crate::oidc::id_token;
+use crate::oidc::{id_token, registration};
 use crate::random;
 
 /// What is about to be issued: everything fresh is captured here, before the unit of work.
@@ -230,6 +230,7 @@ impl Issue {
         if code.is_some() {
             app.metrics.code_issued();
         }
+        registration::note_use(app, &self.client);
         self.reply.send(app, &answer)
     }
 

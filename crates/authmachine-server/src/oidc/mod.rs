@@ -9,6 +9,7 @@ pub mod id_token;
 pub mod interaction;
 pub mod introspection;
 pub mod issue;
+pub mod registration;
 pub mod request_object;
 pub mod revocation;
 pub mod token;
@@ -22,6 +23,7 @@ use axum::response::Response;
 use axum::routing::{get, post};
 
 use crate::app::App;
+use crate::settings::{RegistrationMode, Settings};
 use crate::{browser, cors};
 
 /// The authorization endpoint.
@@ -40,12 +42,18 @@ pub const INTROSPECT: &str = "/oidc/introspect";
 pub const END_SESSION: &str = "/oidc/logout";
 /// Where the answer to «sign out?» goes.
 pub const END_SESSION_CONFIRM: &str = "/oidc/logout/confirm";
+/// Dynamic registration, while it is on; below it, each client that registered itself.
+pub const REGISTER: &str = "/oidc/register";
 /// Where a person signs in, chooses or consents; the handle follows.
 pub const INTERACTION: &str = "/interaction";
 
 /// The routes of this folder.
-pub fn routes() -> Router<App> {
-    Router::new()
+pub fn routes(settings: &Settings) -> Router<App> {
+    let registration = match settings.registration.mode {
+        RegistrationMode::Off => Router::new(),
+        RegistrationMode::Token | RegistrationMode::Open => registration::routes(),
+    };
+    registration
         .route("/.well-known/openid-configuration", get(discovery::metadata))
         .route("/.well-known/oauth-authorization-server", get(discovery::metadata))
         .route(JWKS, get(discovery::jwks))

@@ -4,10 +4,6 @@ use authmachine_permissions::{ApiAnswer, PermissionMap};
 use authmachine_protocol::Params;
 use authmachine_protocol::form::FormError;
 use authmachine_provider::api_token::{ApiToken, PERMISSIONS_READ};
-use authmachine_provider::event::EventKind;
-use authmachine_provider::handle::Presented;
-use authmachine_provider::ids::Kind;
-use authmachine_provider::throttle;
 use authmachine_provider::user::User;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -15,15 +11,10 @@ use axum::response::{IntoResponse, Response};
 
 use crate::app::App;
 use crate::error::ApiError;
-use crate::middleware::current_source;
-use crate::request;
+use crate::request::{self, ApiTokenRefusal};
 
 /// The most objects in an answer to a question that names none.
 const MAX_OBJECTS: usize = 1_000;
-/// Wrong tokens from one source that cost nothing.
-const FREE_FAILURES: i64 = 20;
-/// `last_used_at` is written when it is older than this.
-const TOUCH_AFTER_S: i64 = 60;
 
 /// `GET /api/scim/v1/Users/{id}/permissions?object=…&object=…`.
 pub async fn get(
@@ -70,11 +61,8 @@ async fn answer(app: &App, id: String, query: &[u8], headers: &HeaderMap) -> Res
     Ok((always, [(header::CONTENT_TYPE, "application/json")], body).into_response())
 }
 
-/// The live API token of the request, as `Token …` or `Bearer …`. Wrong ones count against their source, and a source with too
-/// many waits before the next is counted; a right one is answered whatever its neighbours do, because applications take every
-/// error for «no permissions».
+/// The live API token of the request, as `Token …` or `Bearer …`.
 async fn authenticate(app: &App, headers: &HeaderMap) -> Result<ApiToken, ApiError> {
-    let unauthorized = || ApiError::new(StatusCode::UNAUTHORIZED, "A valid API token is needed.");
     let authorization = request::authorization(headers).map_err(|_| {
         ApiError::new(StatusCode::BAD_REQUEST, "There must be one readable Authorization header.")
     })?;
@@ -82,41 +70,9 @@ async fn authenticate(app: &App, headers: &HeaderMap) -> Result<ApiToken, ApiErr
         .and_then(|value| value.split_once(' '))
         .filter(|(scheme, _)| ["token", "bearer"].iter().any(|known| scheme.eq_ignore_ascii_case(known)))
         .map(|(_, text)| text.trim_matches(' '))
-        .ok_or_else(unauthorized)?;
+        .ok_or(ApiTokenRefusal::Unknown)?;
 
-    let now = app.now();
-    if let Some(presented) = Presented::parse(Kind::ApiToken, text) {
-        let found = app.store.read(move |reads| reads.find_api_token(&presented)).await?;
-        if let Some(token) = found.filter(|token| token.is_live(now)) {
-            if token.last_used_at.is_none_or(|at| at.plus_seconds(TOUCH_AFTER_S) <= now) {
-                let id = token.id;
-                app.store.write_later(move |tx| tx.touch_api_token(id, now));
-            }
-            return Ok(token);
-        }
-    }
-
-    let counter = app.secrets.throttle("api token", &current_source());
-    let mut event = app.event(EventKind::ClientRefused, "anonymous");
-    event.detail.insert("door".to_owned(), "api".into());
-    let counted = app
-        .store
-        .write(app.write_deadline(), move |tx| {
-            let verdict = throttle::check(&tx.find_throttle(&counter)?, FREE_FAILURES, now);
-            if verdict.is_ok() {
-                tx.count_try(&counter, now)?;
-                tx.insert_event(&event)?;
-            }
-            Ok(verdict)
-        })
-        .await?;
-    Err(match counted {
-        Ok(()) => unauthorized(),
-        Err(seconds) => ApiError {
-            retry_after_s: Some(seconds),
-            ..ApiError::new(StatusCode::TOO_MANY_REQUESTS, "Too many wrong API tokens; try again later.")
-        },
-    })
+    Ok(request::api_token(app, text, "api").await?)
 }
 
 /// Which objects are asked about.

@@ -123,4 +123,84 @@ both_engines! {
         }).await;
         assert_eq!(store.read(move |reads| reads.list_session_clients(id)).await, [shop, wiki]);
     }
+    async fn dr1_do3_a_client_that_registers_itself_needs_a_place(store: TestStore) {
+        let (first, second, third) = (client("first"), client("second"), client("third"));
+        let ours = Client { registration_sha256: None, ..client("ours") };
+        store.write(move |tx| tx.insert_client(&ours)).await;
+        let register = async |new: &Client| {
+            let new = new.clone();
+            store.write(move |tx| tx.insert_registered_client(&new, 2)).await
+        };
+        let answers = [register(&first).await, register(&second).await, register(&third).await];
+        assert_eq!(answers, [true, true, false]);
+        assert_eq!((store.count("clients"), store.count("client_uris")), (3, 9));
+        assert_eq!(store.read(|reads| reads.count_registered_clients()).await, 2);
+        assert!(store.write(move |tx| tx.delete_client(second.id, NOW)).await);
+        assert!(!register(&first).await, "its client_id is taken");
+        assert!(register(&third).await);
+    }
+
+    async fn dr5_a_client_that_is_removed_leaves_nothing(store: TestStore) {
+        let (alice, shop, wiki) = (user("alice"), client("shop"), client("wiki"));
+        let session = session(&alice);
+        let (sid, grant) = (session.id, grant(&shop, &session));
+        let (user_id, clients, grant_id) = (alice.id, [shop.clone(), wiki.clone()], grant.id);
+        store.write(move |tx| {
+            tx.insert_user(&alice)?;
+            tx.insert_session(&session, &[1; 32])?;
+            for client in &clients {
+                tx.insert_client(client)?;
+                tx.upsert_consent(user_id, client.id, &client.scopes, &[], NOW)?;
+            }
+            tx.insert_grant(&grant)
+        }).await;
+        let revision = store.read(|reads| reads.current_revision()).await;
+        assert!(store.write(move |tx| tx.delete_client(shop.id, NOW)).await);
+        assert!(!store.write(move |tx| tx.delete_client(shop.id, NOW)).await);
+        assert_eq!(store.read(|reads| reads.list_clients()).await, std::slice::from_ref(&wiki));
+        assert_eq!((store.count("client_uris"), store.count("consents")), (3, 1));
+        assert_eq!(store.read(move |reads| reads.list_session_clients(sid)).await, []);
+        let facts = store.read(move |reads| reads.find_grant(grant_id)).await.expect("it is swept later");
+        assert_eq!((facts.client, facts.consent), (None, None));
+        let changes = store.read(move |reads| reads.list_changes(revision, 10)).await;
+        assert_eq!(changes.len(), 1);
+        assert_eq!((changes[0].kind.as_str(), changes[0].entity_id), ("client", shop.id.0));
+    }
+
+    async fn dr1_what_nobody_uses_is_found_and_removed(store: TestStore) {
+        const DAY: i64 = 24 * 60 * 60;
+        let (used, unused) = (client("used"), client("unused"));
+        let ours = Client { registration_sha256: None, ..client("ours") };
+        let ids = [used.id, unused.id, ours.id];
+        let all = [used.clone(), unused.clone(), ours];
+        let created_at = used.created_at;
+        store.write(move |tx| all.iter().try_for_each(|client| tx.insert_client(client).map(drop))).await;
+        let list = async |before| store.read(move |reads| reads.list_unused_clients(before, 10)).await;
+        assert_eq!(list(created_at.plus_ms(-1)).await, []);
+        assert_eq!(list(created_at).await.len(), 2);
+        let later = created_at.plus_seconds(DAY);
+        for id in [used.id, ids[2]] {
+            store.write(move |tx| tx.touch_client(id, later)).await;
+            // Within a day it is not noted again.
+            store.write(move |tx| tx.touch_client(id, later.plus_seconds(DAY - 1))).await;
+        }
+        assert_eq!(list(later.plus_ms(-1)).await, [(unused.id, "unused".to_owned())]);
+        assert_eq!(list(later).await.len(), 2);
+        let remove = async |id| store.write(move |tx| tx.delete_unused_client(id, created_at, NOW)).await;
+        let removed = [remove(ids[0]).await, remove(ids[1]).await, remove(ids[2]).await];
+        assert_eq!(removed, [false, true, false]);
+        store.write(move |tx| tx.touch_client(used.id, later.plus_seconds(DAY))).await;
+        assert_eq!(list(later).await, []);
+    }
+
+    async fn a_client_is_replaced_as_it_was_seen(store: TestStore) {
+        let before = client("shop");
+        let (new, seen) = (before.clone(), before.clone());
+        store.write(move |tx| tx.insert_client(&new)).await;
+        let after = Client { name: "After".to_owned(), ..before.clone() };
+        let (first, stored) = (after.clone(), after.clone());
+        assert!(store.write(move |tx| tx.replace_client(&seen, &first)).await);
+        assert!(!store.write(move |tx| tx.replace_client(&before, &after)).await);
+        assert_eq!(store.read(|reads| reads.list_clients()).await, [stored]);
+    }
 }

@@ -18,7 +18,7 @@ use zeroize::Zeroizing;
 
 use crate::app::App;
 use crate::error::{OAuthError, json};
-use crate::oidc::id_token;
+use crate::oidc::{id_token, registration};
 use crate::{cors, request};
 
 /// `grant_type` of the token check. It grants nothing, so it stands in no list of grant types.
@@ -46,6 +46,7 @@ async fn answer(app: &App, headers: &HeaderMap, body: Body) -> Result<Response, 
         GrantType::ClientCredentials => client_credentials::grant(app, &client, &form).await?,
     };
     app.metrics.tokens_issued(grant_type);
+    registration::note_use(app, &client);
     Ok(json(&tokens))
 }
 

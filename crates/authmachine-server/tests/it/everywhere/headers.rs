@@ -2,7 +2,7 @@
 
 use authmachine_testkit::{Answer, PASSWORD, TestServer, both_engines};
 
-use super::{METHODS, ROUTES};
+use super::{METHODS, ROUTES, registration_on};
 
 /// Checklist HD1, for one answer.
 fn check_headers(answer: &Answer, what: &str) {
@@ -29,7 +29,7 @@ fn check_headers(answer: &Answer, what: &str) {
 
 #[both_engines]
 async fn hd1_every_answer_has_its_headers_errors_and_404_included() {
-    let server = TestServer::start().await;
+    let server = TestServer::start_with(registration_on).await;
     for route in ROUTES {
         for method in METHODS {
             let answer = server.request(method.clone(), route).send().await;

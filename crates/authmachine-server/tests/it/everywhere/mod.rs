@@ -5,10 +5,16 @@ mod hosts;
 mod rows;
 mod text;
 
+use authmachine_server::Settings;
+use authmachine_server::settings::RegistrationMode;
 use http::Method;
 
+fn registration_on(settings: &mut Settings) {
+    settings.registration.mode = RegistrationMode::Open;
+}
+
 /// Every route of the router, and addresses that are none.
-const ROUTES: [&str; 23] = [
+const ROUTES: [&str; 25] = [
     "/",
     "/login",
     "/logout",
@@ -23,6 +29,8 @@ const ROUTES: [&str; 23] = [
     "/oidc/userinfo",
     "/oidc/revoke",
     "/oidc/introspect",
+    "/oidc/register",
+    "/oidc/register/x",
     "/oidc/logout",
     "/oidc/logout/confirm",
     "/interaction/x",

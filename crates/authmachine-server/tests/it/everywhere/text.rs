@@ -3,7 +3,7 @@
 use authmachine_testkit::{PASSWORD, TestServer, both_engines};
 use http::Method;
 
-use super::{METHODS, ROUTES};
+use super::{METHODS, ROUTES, registration_on};
 
 /// Text that would be something else if it were not escaped.
 const HOSTILE: &str = "<script>alert(1)</script><img src=x onerror=alert(2)>\"'&{{7*7}}\u{202e}";
@@ -54,7 +54,7 @@ async fn xs1_xs2_hostile_text_is_only_text_on_every_page() {
 
 #[both_engines]
 async fn xs4_nothing_that_was_sent_comes_back_in_an_error() {
-    let server = TestServer::start().await;
+    let server = TestServer::start_with(registration_on).await;
     let app = server.client("guest").create().await;
     let marker = "ECHO-me-0123456789";
     let html = "%3Cscript%3EECHO-me-0123456789%3C%2Fscript%3E";
@@ -170,7 +170,7 @@ async fn g2_what_is_encoded_twice_is_not_decoded_twice() {
 
 #[both_engines]
 async fn g8_no_input_panics() {
-    let server = TestServer::start().await;
+    let server = TestServer::start_with(registration_on).await;
     server.user("alice").create().await;
     let app = server.client("shop").create().await;
     let browser = server.browser().log_in("alice").await;

@@ -17,6 +17,8 @@ mod keys;
 mod pkce;
 mod prompt;
 mod refresh;
+mod registration;
+mod registration_management;
 mod request_object;
 mod response_types;
 mod revocation;
