@@ -194,11 +194,13 @@ pub fn check(
         (Some(_), _) => {}
     }
 
-    // 7. How the person is to be asked. Words that nobody knows are ignored (OIDC Core §3.1.2.1).
-    let prompt_words: Vec<_> =
-        params.get("prompt").unwrap_or_default().split(' ').filter(|word| !word.is_empty()).collect();
-    let prompt: Vec<_> = prompt_words.iter().filter_map(|word| Prompt::from_word(word)).collect();
-    if prompt.contains(&Prompt::None) && prompt_words.len() > 1 {
+    // 7. How the person is to be asked. A word that discovery does not name is refused (Initiating User Registration via OpenID
+    //    Connect §4.2): who writes `create` shall not get a sign-in in its place.
+    let prompt_words = params.get("prompt").unwrap_or_default().split(' ').filter(|word| !word.is_empty());
+    let Some(prompt) = prompt_words.map(Prompt::from_word).collect::<Option<Vec<_>>>() else {
+        return refuse(ErrorCode::InvalidRequest, "prompt has a value that is not supported.");
+    };
+    if prompt.contains(&Prompt::None) && prompt.len() > 1 {
         return refuse(ErrorCode::InvalidRequest, "prompt=none stands with another value.");
     }
     let max_age = match params.get("max_age") {
