@@ -71,31 +71,6 @@ async fn implicit_and_hybrid_are_named_while_they_are_on() {
 }
 
 #[both_engines]
-async fn clients_of_oauth_alone_find_the_same_document() {
-    let server = TestServer::start().await;
-    let openid = server.get("/.well-known/openid-configuration").send().await;
-    let oauth = server.get("/.well-known/oauth-authorization-server").send().await;
-    assert_eq!(oauth.assert_status(200).text(), openid.text());
-    assert_eq!(oauth.header("content-type"), Some("application/json"));
-}
-
-#[both_engines]
-async fn every_endpoint_named_is_there() {
-    let server = TestServer::start().await;
-    let document = server.get("/.well-known/openid-configuration").send().await.ok();
-    for (name, value) in document.as_object().expect("an object") {
-        if name.ends_with("_endpoint") || name == "jwks_uri" {
-            let path = value
-                .as_str()
-                .and_then(|url| url.strip_prefix("https://id.example"))
-                .expect("below the issuer");
-            let answer = server.post(path).form(&[]).send().await;
-            assert_ne!(answer.status.as_u16(), 404, "{name}");
-        }
-    }
-}
-
-#[both_engines]
 async fn jw8_the_key_set_has_a_public_key_for_each_algorithm_and_nothing_private() {
     let server = TestServer::start().await;
     let keys = server.get("/oidc/jwks").send().await.ok();

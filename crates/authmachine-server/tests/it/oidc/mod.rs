@@ -1,5 +1,6 @@
 //! `/oidc/…` and `/interaction/…`.
 
+mod advertised;
 mod authorize;
 mod back_channel_logout;
 mod client_authentication;
