@@ -31,6 +31,8 @@ pub(crate) struct Browser {
 pub(crate) struct Walk {
     /// What was shown on the way and filled in.
     pub(crate) pages: Vec<Page>,
+    /// Addresses that the last page loads in frames.
+    pub(crate) frames: Vec<String>,
     pub(crate) end: End,
 }
 
@@ -102,7 +104,7 @@ impl Browser {
 
     /// Fills in `page`, which an earlier walk stopped at, and goes on.
     pub(crate) async fn go_on(&mut self, answer: Answer, site: &str, stop: Option<Page>) -> Walk {
-        let mut walk = Walk { pages: Vec::new(), end: End::Shown(answer) };
+        let mut walk = Walk { pages: Vec::new(), frames: Vec::new(), end: End::Shown(answer) };
         for _ in 0..MAX_STEPS {
             let answer = match walk.end {
                 End::Shown(answer) => answer,
@@ -137,16 +139,35 @@ impl Browser {
                 let fields: Vec<_> = fields.chain(more.iter().copied()).collect();
                 End::Shown(self.send(&action, Some(&fields)).await)
             } else {
-                return Walk { end: End::Shown(answer), ..walk };
+                walk.frames = attributes(&answer.body, "<iframe ", "src");
+                // A script follows it when the frames have loaded.
+                let next = attributes(&answer.body, "id=\"continue\" ", "href").pop();
+                match next.filter(|next| next.starts_with(site)) {
+                    Some(address) => End::Left(Landing { address, form: None, sent_by: answer }),
+                    None => return Walk { end: End::Shown(answer), ..walk },
+                }
             };
         }
         panic!("{MAX_STEPS} steps and no end: {walk:?}");
+    }
+
+    /// A cookie of the provider's.
+    pub(crate) fn cookie(&self, name: &str) -> Option<String> {
+        self.visitor.cookies("localhost").remove(name)
     }
 
     async fn send(&mut self, url: &Url, fields: Option<&[(&str, &str)]>) -> Answer {
         let answer = self.visitor.send(url, fields).await;
         answer.unwrap_or_else(|error| panic!("no answer from {url}: {error:?}"))
     }
+}
+
+/// The values of an attribute, wherever `mark` is before it in the tag.
+fn attributes(page: &str, mark: &str, name: &str) -> Vec<String> {
+    let start = format!("{name}=\"");
+    let value =
+        |tag: &str| Some(form::unescape(tag.split('>').next()?.split(&start).nth(1)?.split('"').next()?));
+    page.split(mark).skip(1).filter_map(value).collect()
 }
 
 /// What a page asks for, and what the person decides.

@@ -1,6 +1,8 @@
 //! A provider that is there to be certified, with the person and the clients that its operator made.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use authmachine_e2e::{Engine, Provider};
@@ -23,7 +25,7 @@ pub(crate) struct Installation {
     clients: BTreeMap<&'static str, [Made; 3]>,
     next_user: AtomicUsize,
     /// The clients' key: without a name, as a client with one key may have it.
-    pub(crate) key: Key,
+    pub(crate) key: Arc<Key>,
 }
 
 /// A client that the operator made.
@@ -36,7 +38,7 @@ pub(crate) struct Made {
     pub(crate) auth_method: &'static str,
 }
 
-/// Which of the operator's clients.
+/// Which of a run's clients; the second has a redirect URI with a query.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Which {
     First,
@@ -49,6 +51,11 @@ impl Installation {
         let mut provider = Provider::prepare(engine).await;
         provider.speak_tls();
         provider.set("OIDC__PROFILE", "conformance");
+        // Every run registers clients of its own, all of them from here.
+        provider.set("REGISTRATION__MAX_CLIENTS", "100000");
+        // The clients' site is on loopback, under a root of its own.
+        provider.set("FETCH__PRIVATE_NETWORKS", "127.0.0.0/8,::1/128");
+        provider.set("FETCH__CA_FILE", &root_file().display().to_string());
         provider.launch().await;
         let site = Site::start().await;
         for number in 0..USERS {
@@ -77,7 +84,7 @@ impl Installation {
             let post = make("post", "", "client_secret_post").await;
             clients.insert(*response_type, [first, second, post]);
         }
-        Self { provider, site, clients, next_user: AtomicUsize::new(0), key: Key::generate(None) }
+        Self { provider, site, clients, next_user: AtomicUsize::new(0), key: Arc::new(Key::generate(None)) }
     }
 
     /// Somebody who signs in.
@@ -126,6 +133,11 @@ async fn make_client(
         .await;
     let secret = made["client_secret"].as_str().expect("it is printed once").to_owned();
     Made { client_id: id.to_owned(), secret, redirect_uri, post_logout_redirect_uri, auth_method }
+}
+
+/// Who vouches for the clients' site.
+fn root_file() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/authmachine-server/tests/data/tls/root.pem")
 }
 
 fn user(number: usize) -> String {

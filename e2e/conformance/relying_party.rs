@@ -1,5 +1,7 @@
 //! A client: its registration, its requests, and what it checks in every answer.
 
+use std::sync::Arc;
+
 use authmachine_e2e::http::{self, Answer};
 use base64ct::{Base64, Encoding as _};
 use reqwest::{Method, RequestBuilder};
@@ -23,6 +25,8 @@ pub(crate) struct RelyingParty<'a> {
     pub(crate) post_logout_redirect_uri: String,
     /// What registration answered; empty for the operator's clients.
     pub(crate) registered: Map<String, Value>,
+    /// What it signs with, for `private_key_jwt` and request objects.
+    pub(crate) key: Arc<Key>,
     secret: String,
     auth_method: String,
     is_id_token_unsigned: bool,
@@ -178,6 +182,7 @@ impl<'a> RelyingParty<'a> {
             redirect_uri: made.redirect_uri,
             post_logout_redirect_uri: made.post_logout_redirect_uri,
             registered: Map::new(),
+            key: run.installation.key.clone(),
             secret: made.secret,
             auth_method: made.auth_method.to_owned(),
             is_id_token_unsigned: false,
@@ -192,7 +197,7 @@ impl<'a> RelyingParty<'a> {
         if variant.has_code() {
             grant_types.push("authorization_code");
         }
-        if variant.has_token() || variant.has_id_token() {
+        if variant.has_front_tokens() {
             grant_types.push("implicit");
         }
         let site = &run.installation.site;
@@ -268,6 +273,7 @@ impl<'a> RelyingParty<'a> {
                 .is_some_and(|alg| alg == "none"),
             is_userinfo_signed: metadata.contains_key("userinfo_signed_response_alg"),
             registered,
+            key: run.installation.key.clone(),
         }
     }
 
@@ -473,9 +479,7 @@ impl<'a> RelyingParty<'a> {
                 let own = [("client_id", self.client_id.as_str()), ("client_secret", &self.secret)];
                 send(http::form(endpoint, &[fields, &own].concat())).await
             }
-            "private_key_jwt" => {
-                self.token_with(fields, &self.assertion(&self.run.installation.key, endpoint)).await
-            }
+            "private_key_jwt" => self.token_with(fields, &self.assertion(endpoint)).await,
             other => panic!("no way to prove oneself by {other}"),
         }
     }
@@ -490,9 +494,9 @@ impl<'a> RelyingParty<'a> {
     }
 
     /// An assertion of its own for an audience (OIDC Core §9).
-    pub(crate) fn assertion(&self, key: &Key, audience: &str) -> String {
+    pub(crate) fn assertion(&self, audience: &str) -> String {
         let now = checks::now();
-        key.sign(&json!({
+        self.key.sign(&json!({
             "iss": self.client_id,
             "sub": self.client_id,
             "aud": audience,

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use authmachine_e2e::http;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::browser::Browser;
@@ -96,32 +96,23 @@ impl Run {
 
     /// A client, the run's own or the operator's first.
     pub(crate) async fn client(&self) -> RelyingParty<'_> {
-        match self.variant.dynamic {
-            true => self.register(Value::Null).await,
-            false => RelyingParty::made(self, Which::First),
-        }
+        self.client_with(Which::First, json!({})).await
     }
 
-    /// A second client, whose redirect URI has a query.
-    pub(crate) async fn second_client(&self) -> RelyingParty<'_> {
-        match self.variant.dynamic {
-            true => {
-                let uri =
-                    self.installation.site.url(&format!("/{}/second?dummy1=lorem&dummy2=ipsum", self.id));
-                self.register(serde_json::json!({"redirect_uris": [uri]})).await
-            }
-            false => RelyingParty::made(self, Which::Second),
+    /// One of several; `more` is registered by those that register themselves, and what the operator's have anyway.
+    pub(crate) async fn client_with(&self, which: Which, mut more: Value) -> RelyingParty<'_> {
+        if !self.variant.dynamic {
+            return RelyingParty::made(self, which);
         }
-    }
-
-    /// A client with `client_secret_post`.
-    pub(crate) async fn client_with_secret_post(&self) -> RelyingParty<'_> {
-        match self.variant.dynamic {
-            true => {
-                self.register(serde_json::json!({"token_endpoint_auth_method": "client_secret_post"})).await
+        match which {
+            Which::First => {}
+            Which::Second => {
+                let path = format!("/{}/second?dummy1=lorem&dummy2=ipsum", self.id);
+                more["redirect_uris"] = json!([self.installation.site.url(&path)]);
             }
-            false => RelyingParty::made(self, Which::SecretPost),
+            Which::SecretPost => more["token_endpoint_auth_method"] = "client_secret_post".into(),
         }
+        self.register(more).await
     }
 
     /// A client that registers itself, with `more` metadata than any.

@@ -48,6 +48,11 @@ impl Variant {
         self.has("token")
     }
 
+    /// Anything but a code through the browser: what registration calls `implicit`.
+    pub(crate) fn has_front_tokens(self) -> bool {
+        self.has_id_token() || self.has_token()
+    }
+
     /// No access token at all: claims of scopes are in the ID token (OIDC Core §5.4).
     pub(crate) fn is_id_token_alone(self) -> bool {
         self.response_type == "id_token"

@@ -57,7 +57,7 @@ fn attributes(tag: &str) -> BTreeMap<String, String> {
 }
 
 /// Character references, by number and the five names.
-pub(crate) fn unescape(text: &str) -> String {
+pub fn unescape(text: &str) -> String {
     let mut plain = String::new();
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('&') {

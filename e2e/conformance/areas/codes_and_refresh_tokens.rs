@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::checks;
+use crate::installation::Which;
 use crate::jwt::Jwt;
 use crate::relying_party::{RelyingParty, SignIn};
 use crate::run::Run;
@@ -34,7 +35,9 @@ async fn used_again_after(run: &Run, time: Duration) {
 /// A client's own token works, with `scope` and without; another's does not.
 pub(super) async fn oidcc_refresh_token(run: &Run) {
     assert!(run.supports("grant_types_supported", "refresh_token"));
-    let (first, second) = (run.client().await, run.second_client().await);
+    let more = json!({"grant_types": grant_types(run)});
+    let first = run.client_with(Which::First, more.clone()).await;
+    let second = run.client_with(Which::Second, more).await;
     let scope = "openid offline_access";
     let at_first = sign_in_offline(&first, scope).await;
     let at_second = sign_in_offline(&second, scope).await;
@@ -44,6 +47,12 @@ pub(super) async fn oidcc_refresh_token(run: &Run) {
     checks::is_refused(&first.refresh(others, &[]).await, 400, "invalid_grant");
     works(&first, &at_first, &[("scope", scope)]).await;
     works(&second, &at_second, &[]).await;
+}
+
+/// Those of the response type, and refresh tokens.
+pub(super) fn grant_types(run: &Run) -> Vec<&'static str> {
+    let implicit = run.variant.has_front_tokens().then_some("implicit");
+    ["authorization_code", "refresh_token"].into_iter().chain(implicit).collect()
 }
 
 pub(super) async fn sign_in_offline(client: &RelyingParty<'_>, scope: &str) -> SignIn {

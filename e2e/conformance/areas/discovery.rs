@@ -82,6 +82,7 @@ pub(super) async fn oidcc_discovery_endpoint_verification(run: &Run) {
     };
     has("id_token_signing_alg_values_supported", &["RS256"]);
     has("subject_types_supported", &["public"]);
+    has("request_object_signing_alg_values_supported", &["RS256"]);
     has("response_types_supported", crate::variant::ALL);
     has("response_modes_supported", &["query", "fragment", "form_post"]);
     has("grant_types_supported", &["authorization_code", "implicit", "refresh_token"]);
@@ -89,6 +90,7 @@ pub(super) async fn oidcc_discovery_endpoint_verification(run: &Run) {
     has("claims_supported", &["sub", "name", "email"]);
     has("code_challenge_methods_supported", &["S256"]);
     has("token_endpoint_auth_methods_supported", &["client_secret_basic", "client_secret_post"]);
+    checks::is_https("registration_endpoint", &metadata["registration_endpoint"]);
     // RFC 6749 §3.3.
     let is_scope = |text: &str| text.bytes().all(|b| matches!(b, 0x21 | 0x23..=0x5B | 0x5D..=0x7E));
     assert!(texts(metadata, "scopes_supported").all(is_scope));
@@ -101,6 +103,26 @@ pub(super) async fn oidcc_discovery_endpoint_verification(run: &Run) {
 /// RP-Initiated Logout 1.0 §2.1.
 pub(super) async fn oidcc_rp_initiated_logout_discovery_endpoint_verification(run: &Run) {
     checks::is_https("end_session_endpoint", &run.metadata["end_session_endpoint"]);
+}
+
+/// Session Management 1.0 §3.3.
+pub(super) async fn oidcc_session_management_discovery_endpoint_verification(run: &Run) {
+    checks::is_https("end_session_endpoint", &run.metadata["end_session_endpoint"]);
+    checks::is_https("check_session_iframe", &run.metadata["check_session_iframe"]);
+}
+
+/// Front-Channel Logout 1.0 §3.
+pub(super) async fn oidcc_frontchannel_logout_discovery_endpoint_verification(run: &Run) {
+    checks::is_https("end_session_endpoint", &run.metadata["end_session_endpoint"]);
+    assert_eq!(run.metadata["frontchannel_logout_supported"], true);
+    assert_eq!(run.metadata["frontchannel_logout_session_supported"], true);
+}
+
+/// Back-Channel Logout 1.0 §2.1.
+pub(super) async fn oidcc_backchannel_logout_discovery_endpoint_verification(run: &Run) {
+    checks::is_https("end_session_endpoint", &run.metadata["end_session_endpoint"]);
+    assert_eq!(run.metadata["backchannel_logout_supported"], true);
+    assert_eq!(run.metadata["backchannel_logout_session_supported"], true);
 }
 
 /// A list's members; none, if it is not there.

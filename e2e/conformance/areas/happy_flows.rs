@@ -1,5 +1,8 @@
 //! A person signs in and the client learns who it is. All common demands are made here too, as everywhere.
 
+use serde_json::json;
+
+use crate::installation::Which;
 use crate::relying_party::pkce;
 use crate::run::Run;
 
@@ -29,7 +32,7 @@ pub(super) async fn oidcc_ensure_post_request_succeeds(run: &Run) {
 
 /// The secret in the form's body (RFC 6749 §2.3.1).
 pub(super) async fn oidcc_server_client_secret_post(run: &Run) {
-    let client = run.client_with_secret_post().await;
+    let client = run.client_with(Which::SecretPost, json!({})).await;
     client.sign_in(&mut run.browser(), &client.request()).await;
 }
 

@@ -21,10 +21,14 @@ pub(crate) struct Module {
 /// Where a module occurs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Plans {
-    /// Basic, Implicit, Hybrid, and the same with Form Post; by a client of either origin.
+    /// Basic, Implicit, Hybrid, by a client of either origin; and the same with Form Post, by clients that register themselves.
     Core,
-    /// The logout plans and others that are about one thing: in the default mode, by a client of either origin.
-    Single,
+    /// Of the same plans, by clients that register themselves.
+    Registered,
+    /// The Dynamic plan and others with clients that register themselves, in the default mode.
+    Dynamic,
+    /// RP-initiated logout: in the default mode, by a client of either origin.
+    Logout,
     /// Discovery: no client takes part.
     Config,
 }
@@ -32,25 +36,26 @@ enum Plans {
 impl Module {
     /// What it is run with.
     pub(crate) fn variants(&self) -> impl Iterator<Item = Variant> {
-        let (modes, registrations): (&[bool], &[bool]) = match self.plans {
-            Plans::Core => (&[false, true], &[false]),
-            Plans::Single => (&[false], &[false]),
-            Plans::Config => (&[false], &[false]),
+        // Mode and registration.
+        let ways: &[(bool, bool)] = match self.plans {
+            Plans::Core => &[(false, false), (false, true), (true, true)],
+            Plans::Registered => &[(false, true), (true, true)],
+            Plans::Dynamic => &[(false, true)],
+            Plans::Logout => &[(false, false), (false, true)],
+            Plans::Config => &[(false, false)],
         };
         self.response_types.iter().flat_map(move |response_type| {
-            modes.iter().flat_map(move |form_post| {
-                registrations.iter().map(move |dynamic| Variant {
-                    response_type,
-                    form_post: *form_post,
-                    dynamic: *dynamic,
-                })
+            ways.iter().map(move |(form_post, dynamic)| Variant {
+                response_type,
+                form_post: *form_post,
+                dynamic: *dynamic,
             })
         })
     }
 
     /// Whether most of its time is waiting.
     pub(crate) fn waits(&self) -> bool {
-        ["oidcc_codereuse_30seconds"].contains(&self.name)
+        ["oidcc_codereuse_30seconds", "oidcc_refresh_token_rp_key_rotation"].contains(&self.name)
     }
 }
 
@@ -73,6 +78,7 @@ modules! {
     discovery {
         oidcc_discovery_endpoint_verification: Config, CODE;
         oidcc_rp_initiated_logout_discovery_endpoint_verification: Config, CODE;
+        oidcc_backchannel_logout_discovery_endpoint_verification: Config, CODE;
     }
     happy_flows {
         oidcc_server: Core, ALL;
@@ -92,6 +98,10 @@ modules! {
         oidcc_ui_locales: Core, ALL;
         oidcc_claims_locales: Core, ALL;
         oidcc_ensure_request_with_acr_values_succeeds: Core, ALL;
+    }
+    id_tokens {
+        oidcc_idtoken_signature: Registered, ALL;
+        oidcc_idtoken_rs256: Dynamic, ALL;
     }
     userinfo {
         oidcc_userinfo_get: Core, WITH_ACCESS_TOKEN;
@@ -121,21 +131,42 @@ modules! {
     }
     redirect_uris {
         oidcc_ensure_registered_redirect_uri: Core, ALL;
+        oidcc_ensure_redirect_uri_in_authorization_request: Dynamic, ALL;
+        oidcc_redirect_uri_query_ok: Dynamic, ALL;
+        oidcc_redirect_uri_query_mismatch: Dynamic, ALL;
+        oidcc_redirect_uri_query_added: Dynamic, ALL;
+        oidcc_redirect_uri_regfrag: Dynamic, ALL;
     }
     request_objects {
         oidcc_unsigned_request_object_supported_correctly_or_rejected_as_unsupported: Core, ALL;
         oidcc_ensure_request_object_with_redirect_uri: Core, ALL;
+        oidcc_request_uri_unsigned_supported_correctly_or_rejected_as_unsupported: Registered, ALL;
+        oidcc_request_uri_unsigned: Dynamic, ALL;
+        oidcc_request_uri_signed_rs256: Dynamic, ALL;
+    }
+    registration {
+        oidcc_registration_policy_uri: Dynamic, ALL;
+        oidcc_registration_tos_uri: Dynamic, ALL;
+        oidcc_registration_sector_bad: Dynamic, ALL;
+        oidcc_3rd_party_init_login: Dynamic, ALL;
+        oidcc_3rd_party_init_login_nohttps: Dynamic, ALL;
+    }
+    keys {
+        oidcc_server_rotate_keys: Dynamic, CODE;
+    }
+    back_channel_logout {
+        oidcc_backchannel_rp_initiated_logout: Dynamic, ALL;
     }
     rp_initiated_logout {
-        oidcc_rp_initiated_logout: Single, ALL;
-        oidcc_rp_initiated_logout_no_state: Single, ALL;
-        oidcc_rp_initiated_logout_bad_post_logout_redirect_uri: Single, ALL;
-        oidcc_rp_initiated_logout_query_added_to_post_logout_redirect_uri: Single, ALL;
-        oidcc_rp_initiated_logout_modified_id_token_hint: Single, ALL;
-        oidcc_rp_initiated_logout_bad_id_token_hint: Single, ALL;
-        oidcc_rp_initiated_logout_no_id_token_hint: Single, ALL;
-        oidcc_rp_initiated_logout_no_params: Single, ALL;
-        oidcc_rp_initiated_logout_only_state: Single, ALL;
-        oidcc_rp_initiated_logout_no_post_logout_redirect_uri: Single, ALL;
+        oidcc_rp_initiated_logout: Logout, ALL;
+        oidcc_rp_initiated_logout_no_state: Logout, ALL;
+        oidcc_rp_initiated_logout_bad_post_logout_redirect_uri: Logout, ALL;
+        oidcc_rp_initiated_logout_query_added_to_post_logout_redirect_uri: Logout, ALL;
+        oidcc_rp_initiated_logout_modified_id_token_hint: Logout, ALL;
+        oidcc_rp_initiated_logout_bad_id_token_hint: Logout, ALL;
+        oidcc_rp_initiated_logout_no_id_token_hint: Logout, ALL;
+        oidcc_rp_initiated_logout_no_params: Logout, ALL;
+        oidcc_rp_initiated_logout_only_state: Logout, ALL;
+        oidcc_rp_initiated_logout_no_post_logout_redirect_uri: Logout, ALL;
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::browser::{Browser, End, Walk};
+use crate::browser::{Browser, End, Landing, Walk};
 use crate::checks;
 use crate::jwt::{self, Jwt, Key};
 use crate::random;
@@ -13,12 +13,8 @@ use crate::run::Run;
 pub(super) async fn oidcc_rp_initiated_logout(run: &Run) {
     let mut signed_in = SignedIn::begin(run).await;
     let state = random::long_state();
-    let walk = signed_in.logout(&[("state", &state)]).await;
-    let landing = walk.landing();
-    let query = landing.address.strip_prefix(&format!("{}?", signed_in.client.post_logout_redirect_uri));
-    let query = query.unwrap_or_else(|| panic!("sent elsewhere: {}", landing.address));
-    let pairs: Vec<_> = url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
-    assert_eq!(pairs, [("state".to_owned(), state)]);
+    let landing = signed_in.logout(&[("state", &state)]).await.landing();
+    signed_in.is_back_with(&landing, &state);
     signed_in.is_over().await;
 }
 
@@ -119,6 +115,15 @@ impl<'a> SignedIn<'a> {
         ];
         let url = self.client.end_session_url(&[&own, more].concat());
         self.browser.walk(&url, &self.client.site()).await
+    }
+
+    /// The browser is back at the registered address, with the state and nothing else.
+    #[track_caller]
+    pub(super) fn is_back_with(&self, landing: &Landing, state: &str) {
+        let query = landing.address.strip_prefix(&format!("{}?", self.client.post_logout_redirect_uri));
+        let query = query.unwrap_or_else(|| panic!("sent elsewhere: {}", landing.address));
+        let pairs: Vec<_> = url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+        assert_eq!(pairs, [("state".to_owned(), state.to_owned())]);
     }
 
     /// Ends on a page of the provider's, whatever is confirmed on the way.

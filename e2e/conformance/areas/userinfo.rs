@@ -2,6 +2,7 @@
 
 use authmachine_e2e::http;
 use reqwest::Method;
+use serde_json::json;
 
 use crate::checks;
 use crate::relying_party::{SignIn, send};
@@ -32,4 +33,11 @@ pub(super) async fn oidcc_userinfo_post_body(run: &Run) {
 async fn sign_in(run: &Run) -> SignIn {
     let client = run.client().await;
     client.sign_in(&mut run.browser(), &client.request()).await
+}
+
+/// Signed, for a client that registered it (OIDC Core §5.3.2).
+pub(super) async fn oidcc_userinfo_rs256(run: &Run) {
+    assert!(run.supports("userinfo_signing_alg_values_supported", "RS256"));
+    let client = run.register(json!({"userinfo_signed_response_alg": "RS256"})).await;
+    assert!(client.sign_in(&mut run.browser(), &client.request()).await.userinfo.is_some());
 }
