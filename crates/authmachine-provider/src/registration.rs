@@ -65,6 +65,9 @@ pub enum RegistrationError {
     /// RFC 7591 §2.
     #[error("jwks and jwks_uri exclude each other")]
     TwoKeySets,
+    /// OIDC Core §9.
+    #[error("private_key_jwt needs jwks or jwks_uri")]
+    NoKeySet,
     /// Its keys are none.
     #[error("jwks cannot be used: {0}")]
     Keys(JwkSetError),
@@ -326,7 +329,13 @@ fn check_uris(request: &RegistrationRequest, kind: ClientKind) -> Result<(), Reg
 
 /// The client's keys: in one place, and none of them private (checklist JW8).
 fn check_keys(request: &RegistrationRequest) -> Result<(), RegistrationError> {
-    let Some(jwks) = &request.jwks else { return Ok(()) };
+    let Some(jwks) = &request.jwks else {
+        let by_key = request.token_endpoint_auth_method.as_deref() == Some("private_key_jwt");
+        return match by_key && request.jwks_uri.is_none() {
+            true => Err(RegistrationError::NoKeySet),
+            false => Ok(()),
+        };
+    };
     if request.jwks_uri.is_some() {
         return Err(RegistrationError::TwoKeySets);
     }
@@ -485,4 +494,99 @@ pub fn registered(client: &Client) -> Map<String, Value> {
         all.insert("post_logout_redirect_uris".to_owned(), client.post_logout_redirect_uris.clone().into());
     }
     all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn offer() -> Offer {
+        Offer {
+            implicit: false,
+            unsigned_request_objects: false,
+            unsigned_id_tokens: false,
+            signs_with: vec![Algorithm::ES256],
+            scopes: Scopes::parse("openid profile offline_access").expect("legal"),
+        }
+    }
+
+    fn request(uris: &[&str]) -> RegistrationRequest {
+        RegistrationRequest {
+            redirect_uris: uris.iter().map(|uri| (*uri).to_owned()).collect(),
+            ..RegistrationRequest::default()
+        }
+    }
+
+    #[test]
+    fn dr2_dr3_what_no_client_may_set_stays_as_it_is() {
+        let before = Client {
+            secret_hmac: Some([1; 32]),
+            objects: vec!["object1".to_owned()],
+            pkce: Some(crate::client::PkceRule::All),
+            ..newcomer(ClientId(7), "id".to_owned(), [2; 32], Timestamp::from_seconds(9))
+        };
+        let after = register(request(&["https://rp.example/cb"]), &offer(), before.clone()).expect("legal");
+        assert_eq!(after.id_token_alg, Algorithm::ES256, "the default of a server without an RSA key");
+        assert_eq!(after.scopes.to_string(), "openid profile");
+        let kept = |client: &Client| {
+            let Client { id, secret_hmac, first_party, registration_sha256, created_at, .. } = *client;
+            (
+                id,
+                secret_hmac,
+                first_party,
+                registration_sha256,
+                created_at,
+                client.objects.clone(),
+                client.pkce,
+            )
+        };
+        assert_eq!(kept(&after), kept(&before));
+        assert_eq!((after.client_id.as_str(), after.disabled), ("id", false));
+    }
+
+    #[test]
+    fn a_sector_is_one_host() {
+        let sector = |uris: &[&str], document: Option<&str>| {
+            let asked = RegistrationRequest {
+                subject_type: Some("pairwise".to_owned()),
+                sector_identifier_uri: document.map(str::to_owned),
+                ..request(uris)
+            };
+            sector(&asked)
+        };
+        let is = |host: &str| Ok(Some(host.to_owned()));
+        assert_eq!(sector(&["https://a.example/1", "https://a.example:444/2"], None), is("a.example"));
+        assert_eq!(sector(&["https://a.example/1"], Some("https://s.example/x")), is("s.example"));
+        for none in [
+            &["https://a.example/", "https://b.example/", "https://a.example/2"][..],
+            &["com.example:/"],
+            &[],
+        ] {
+            assert_eq!(sector(none, None), Err(RegistrationError::NoSector), "{none:?}");
+        }
+        let uris = ["https://a.example/1".to_owned()];
+        assert_eq!(check_sector(br#"["https://b.example/","https://a.example/1"]"#, &uris), Ok(()));
+        for (document, why) in [
+            ("[]", RegistrationError::NotOfSector),
+            (r#"["https://a.example/"]"#, RegistrationError::NotOfSector),
+            (r#"["https://a.example/1",null]"#, RegistrationError::SectorDocument),
+            (r#""https://a.example/1""#, RegistrationError::SectorDocument),
+            ("", RegistrationError::SectorDocument),
+        ] {
+            assert_eq!(check_sector(document.as_bytes(), &uris), Err(why), "{document}");
+        }
+    }
+
+    #[test]
+    fn dr6_a_name_has_nothing_that_hides_or_turns() {
+        for (given, kept) in [
+            (" a\t\u{2028}b ", "a b"),
+            ("a\u{202e}b\u{200b}c\u{ad}", "abc"),
+            ("\u{0}\u{7f}\u{feff}", ""),
+            ("日本 ä", "日本 ä"),
+        ] {
+            assert_eq!(name(given), kept, "{given:?}");
+        }
+        assert_eq!(name(&"ä".repeat(200)).chars().count(), MAX_NAME);
+    }
 }

@@ -181,7 +181,8 @@ impl From<StoreError> for OAuthError {
 /// What `Retry-After` says when the database is away.
 pub const RETRY_AFTER_S: i64 = 2;
 
-fn log_store(error: &StoreError) -> (StatusCode, ErrorCode) {
+/// Logs what the store says; what a client is told of it.
+pub(crate) fn log_store(error: &StoreError) -> (StatusCode, ErrorCode) {
     match error {
         StoreError::Unavailable { .. } => {
             tracing::warn!(cause = %error, "The database is not available");

@@ -57,12 +57,13 @@ statements! {
     TOUCH = "UPDATE clients SET last_used_at = $1
         WHERE id = $2 AND registration_sha256 IS NOT NULL AND (last_used_at IS NULL OR last_used_at <= $3)";
     UNUSED = "SELECT id, client_id FROM clients WHERE registration_sha256 IS NOT NULL AND COALESCE(last_used_at, created_at) <= $1
-        ORDER BY id LIMIT $2";
-    /// With its URIs.
+        ORDER BY COALESCE(last_used_at, created_at), id LIMIT $2";
+    /// With its URIs and its logo.
     DELETE = "DELETE FROM clients WHERE id = $1";
     DELETE_UNUSED = "DELETE FROM clients
         WHERE id = $1 AND registration_sha256 IS NOT NULL AND COALESCE(last_used_at, created_at) <= $2";
     DELETE_CONSENTS = "DELETE FROM consents WHERE client_id = $1";
+    DELETE_DELIVERIES = "DELETE FROM logout_deliveries WHERE client_id = $1";
 }
 
 fn read(row: &mut Row<'_>) -> Result<Client, StoreError> {
@@ -239,6 +240,7 @@ impl Tx {
             return Ok(false);
         }
         self.run(DELETE_CONSENTS, params![id])?;
+        self.run(DELETE_DELIVERIES, params![id])?;
         self.note("client", id.0, Some(now))?;
         Ok(true)
     }

@@ -9,6 +9,7 @@ mod api_tokens;
 mod authorization_codes;
 mod changes;
 mod cleanup;
+mod client_logos;
 mod clients;
 mod consents;
 mod dialect;
@@ -36,6 +37,7 @@ mod users;
 mod value;
 
 pub use changes::Change;
+pub use client_logos::Logo;
 pub use error::{OpenError, StoreError};
 pub use faults::Faults;
 pub use settings::Settings;
@@ -51,6 +53,7 @@ pub(crate) const STATEMENTS: &[&[(&str, &str)]] = &[
     authorization_codes::STATEMENTS,
     changes::STATEMENTS,
     cleanup::STATEMENTS,
+    client_logos::STATEMENTS,
     clients::STATEMENTS,
     consents::STATEMENTS,
     events::STATEMENTS,

@@ -24,7 +24,7 @@ use crate::error::PageError;
 use crate::middleware::page_result;
 use crate::oidc::authorization_response::Reply;
 use crate::oidc::issue::Issue;
-use crate::oidc::{self, authorize};
+use crate::oidc::{self, authorize, client_logo};
 use crate::request;
 
 /// `GET /interaction/{handle}`: the page for the next step; when nothing is left to ask, the code.
@@ -113,7 +113,7 @@ impl Scene {
         username: Option<&str>,
     ) -> Result<Response, PageError> {
         let lang = browser::lang(headers, self.interaction.request.ui_locales.as_deref());
-        let (chrome, client) = (browser::chrome(app, lang), self.client_view(lang));
+        let (chrome, client) = (browser::chrome(app, lang), self.client_view(app, lang).await);
         let action = format!("{}/{}", oidc::INTERACTION, self.handle);
         let csrf = format!("{}.{}", self.browser.form_token(app, &self.handle), self.question(app));
         let html = match &self.step {
@@ -155,14 +155,14 @@ impl Scene {
     }
 
     /// What the client says of itself, in the page's language where it can.
-    fn client_view(&self, lang: Lang) -> ClientView {
+    async fn client_view(&self, app: &App, lang: Lang) -> ClientView {
         let Client { name, metadata, .. } = &self.client;
         let said = |field, otherwise: Option<&String>| {
             metadata.localized(field, lang.tag()).or(otherwise.map(String::as_str)).map(str::to_owned)
         };
         ClientView {
             name: said("client_name", Some(name)).unwrap_or_default(),
-            logo: None,
+            logo: client_logo::show(app, &self.client).await,
             client_uri: said("client_uri", metadata.client_uri.as_ref()),
             policy_uri: said("policy_uri", metadata.policy_uri.as_ref()),
             tos_uri: said("tos_uri", metadata.tos_uri.as_ref()),

@@ -3,6 +3,7 @@
 pub mod authorization_response;
 pub mod authorize;
 pub mod back_channel_logout;
+pub mod client_logo;
 pub mod discovery;
 pub mod end_session;
 pub mod id_token;
@@ -59,6 +60,7 @@ pub fn routes(settings: &Settings) -> Router<App> {
         .route(JWKS, get(discovery::jwks))
         .route(AUTHORIZE, get(authorize::get).post(authorize::post))
         .route("/interaction/{handle}", get(interaction::get).post(interaction::post))
+        .route("/oidc/clients/{client_id}/logo", get(client_logo::get))
         .route(TOKEN, post(token::post).options(cors::preflight))
         .route(USERINFO, get(userinfo::get).post(userinfo::post).options(cors::preflight))
         .route(REVOKE, post(revocation::post).options(cors::preflight))

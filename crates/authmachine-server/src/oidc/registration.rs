@@ -22,7 +22,7 @@ use crate::app::App;
 use crate::error::{OAuthError, json};
 use crate::metrics::Registered;
 use crate::middleware::current_source;
-use crate::oidc::{REGISTER, discovery};
+use crate::oidc::{REGISTER, client_logo, discovery};
 use crate::settings::RegistrationMode;
 use crate::{random, request};
 
@@ -121,6 +121,7 @@ async fn create_client(app: &App, headers: &HeaderMap, body: Body) -> Result<Res
         ));
     }
     app.metrics.registration(Registered::New);
+    client_logo::copy(app, &client).await;
     let own = Own { client, token: token.to_string() };
     Ok((StatusCode::CREATED, own.answer(app, secret.as_ref().map(|secret| secret.as_str()))).into_response())
 }
@@ -162,6 +163,7 @@ async fn update_client(
         });
     }
     app.metrics.registration(Registered::Changed);
+    client_logo::copy(app, &client).await;
     Ok(Own { client, token }.answer(app, secret.as_ref().map(|secret| secret.as_str())))
 }
 

@@ -3,7 +3,7 @@ use authmachine_protocol::redirect_uri::ClientKind;
 use authmachine_protocol::{ClientAuthMethod, GrantType, ResponseType, Scopes};
 use authmachine_provider::client::Client;
 use authmachine_provider::client_metadata::ClientMetadata;
-use authmachine_store::StoreError;
+use authmachine_store::{Logo, StoreError};
 
 use crate::records::{NOW, client, grant, session, user};
 use crate::support::both_engines;
@@ -202,5 +202,33 @@ both_engines! {
         assert!(store.write(move |tx| tx.replace_client(&seen, &first)).await);
         assert!(!store.write(move |tx| tx.replace_client(&before, &after)).await);
         assert_eq!(store.read(|reads| reads.list_clients()).await, [stored]);
+    }
+    async fn xs5_a_logo_is_claimed_once_and_belongs_to_its_source(store: TestStore) {
+        const DAY: i64 = 24 * 60 * 60;
+        let shop = client("shop");
+        let (new, id) = (shop.clone(), shop.id);
+        store.write(move |tx| tx.insert_client(&new)).await;
+        let standing = async |source: &'static str, now| {
+            store.read(move |reads| reads.client_logo(id, source, now)).await
+        };
+        let claim = async |source: &'static str, now| {
+            store.write(move |tx| tx.claim_client_logo(id, source, now)).await
+        };
+        let png = async |source: &'static str| store.read(move |reads| reads.find_client_logo(id, source)).await;
+        assert_eq!(standing("a", NOW).await, Logo::Wanted);
+        assert_eq!([claim("a", NOW).await, claim("a", NOW).await], [true, false]);
+        assert_eq!((standing("a", NOW).await, png("a").await), (Logo::Missing, None));
+        let next_day = NOW.plus_seconds(DAY);
+        assert_eq!((standing("a", next_day).await, claim("a", next_day).await), (Logo::Wanted, true));
+        store.write(move |tx| tx.set_client_logo(id, "a", b"picture")).await;
+        assert_eq!((standing("a", NOW).await, png("a").await), (Logo::Copied, Some(b"picture".to_vec())));
+        assert!(!claim("a", next_day.plus_seconds(DAY)).await);
+        // Another source is another logo, and what comes late of the old one is dropped.
+        assert_eq!((standing("b", NOW).await, png("b").await), (Logo::Wanted, None));
+        assert!(claim("b", NOW).await);
+        store.write(move |tx| tx.set_client_logo(id, "a", b"picture")).await;
+        assert_eq!((png("a").await, png("b").await), (None, None));
+        store.write(move |tx| tx.delete_client(id, NOW)).await;
+        assert_eq!((store.count("client_logos"), claim("b", NOW).await), (0, false));
     }
 }

@@ -31,6 +31,7 @@ both_engines! {
             tx.insert_signing_key(&signing_key("k"))
         }).await;
         // What the later steps did is undone.
+        store.run_sql("DROP TABLE client_logos; DROP INDEX clients_by_use; DROP INDEX consents_by_client");
         let added = ["response_types", "userinfo_alg", "sector", "metadata", "registration_sha256", "last_used_at"];
         for column in added {
             store.run_sql(&format!("ALTER TABLE clients DROP COLUMN {column}"));

@@ -14,7 +14,7 @@ fn registration_on(settings: &mut Settings) {
 }
 
 /// Every route of the router, and addresses that are none.
-const ROUTES: [&str; 25] = [
+const ROUTES: [&str; 26] = [
     "/",
     "/login",
     "/logout",
@@ -30,6 +30,7 @@ const ROUTES: [&str; 25] = [
     "/oidc/revoke",
     "/oidc/introspect",
     "/oidc/register",
+    "/oidc/clients/x/logo",
     "/oidc/register/x",
     "/oidc/logout",
     "/oidc/logout/confirm",

@@ -5,6 +5,7 @@ mod authorize;
 mod back_channel_logout;
 mod client_authentication;
 mod client_keys;
+mod client_logo;
 mod consent;
 mod cors;
 mod discovery;
