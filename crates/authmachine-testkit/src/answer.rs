@@ -79,11 +79,7 @@ impl Answer {
         let body = self.json();
         assert_eq!(body["error"], code, "{body}");
         let described = body["error_description"].as_str().expect("there is an error_description");
-        // RFC 6749 §5.2: visible ASCII without quotes and backslashes.
-        assert!(
-            described.bytes().all(|b| matches!(b, 0x20 | 0x21 | 0x23..=0x5B | 0x5D..=0x7E)),
-            "{described}"
-        );
+        assert!(is_description(described), "{described}");
         assert_eq!(body.as_object().expect("an object").len(), 2, "nothing else: {body}");
         assert_eq!(self.header("cache-control"), Some("no-store"));
         assert!(self.header("x-request-id").is_some_and(|id| id.len() == 16));
@@ -118,6 +114,11 @@ impl Answer {
         }
         self
     }
+}
+
+/// Whether a text may be an `error_description` (RFC 6749 §4.1.2.1, §5.2): visible ASCII without quotes and backslashes.
+pub(crate) fn is_description(text: &str) -> bool {
+    text.bytes().all(|b| matches!(b, 0x20 | 0x21 | 0x23..=0x5B | 0x5D..=0x7E))
 }
 
 fn is_json(content_type: &str) -> bool {

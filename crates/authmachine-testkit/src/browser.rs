@@ -9,7 +9,7 @@ use authmachine_provider::ids::{Kind, SessionId};
 use authmachine_provider::user::User;
 use http::{Method, header};
 
-use crate::answer::Answer;
+use crate::answer::{Answer, is_description};
 use crate::client::ClientApp;
 use crate::html::{self, Form};
 use crate::server::{TestServer, fragment, query};
@@ -398,7 +398,7 @@ impl Visit {
     pub fn assert_refused(&self, error: &str) -> &Self {
         let params = self.params();
         assert_eq!(params.get("error").map(String::as_str), Some(error), "{params:?}");
-        assert!(params.get("error_description").is_some_and(|text| text.is_ascii()), "{params:?}");
+        assert!(params.get("error_description").is_some_and(|text| is_description(text)), "{params:?}");
         assert_eq!(params.get("state").map(String::as_str), Some(crate::client::STATE), "{params:?}");
         assert_eq!(params.get("iss").map(String::as_str), Some(self.browser.server.issuer()), "{params:?}");
         assert_eq!(params.len(), 4, "nothing else: {params:?}");
