@@ -189,6 +189,17 @@ pub fn authorization(headers: &HeaderMap) -> Result<Option<&str>, OAuthError> {
     }
 }
 
+/// Whether `If-None-Match` names the answer (RFC 9110 §13.1.2). Proxies that compress weaken its tag.
+pub fn is_known(headers: &HeaderMap, etag: &str) -> bool {
+    headers
+        .get_all(header::IF_NONE_MATCH)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(str::trim)
+        .any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag)
+}
+
 /// Authenticates the client of a request (RFC 6749 §2.3): confidential ones by their secret, public ones by nothing.
 ///
 /// # Errors
@@ -358,5 +369,20 @@ mod tests {
         for bad in ["a=1&a=2", "a=%ff", "a=%", "a=%00"] {
             assert!(matches!(read(&[FORM], bad.into()).await, Err(FormRefusal::Malformed(_))), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_tag_is_known_by_any_of_its_spellings() {
+        for (value, known) in [
+            ("\"a\"", true),
+            ("W/\"a\"", true),
+            ("\"b\", \"a\"", true),
+            ("*", true),
+            ("\"b\"", false),
+            ("a", false),
+        ] {
+            assert_eq!(is_known(&headers(&[("if-none-match", value)]), "\"a\""), known, "{value}");
+        }
+        assert!(!is_known(&HeaderMap::new(), "\"a\""));
     }
 }

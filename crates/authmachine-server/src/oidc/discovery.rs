@@ -14,10 +14,9 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 
 use crate::app::App;
-use crate::cors;
 use crate::keys::KeyRing;
-use crate::oidc;
 use crate::settings::{RegistrationMode, Settings};
+use crate::{cors, oidc, request};
 
 /// Scopes that the provider knows; a client is allowed some of them.
 pub const SCOPES: [&str; 6] = ["openid", "profile", "email", "address", "phone", "offline_access"];
@@ -30,17 +29,14 @@ pub struct Documents {
 
 struct Document {
     body: Bytes,
-    etag: HeaderValue,
+    etag: String,
 }
 
 impl Document {
     fn new(body: Bytes) -> Self {
         let digest = authmachine_jose::sha256(&body);
         let hex: String = digest[..12].iter().map(|byte| format!("{byte:02x}")).collect();
-        Self {
-            body,
-            etag: HeaderValue::try_from(format!("\"{hex}\"")).expect("hex in quotes is a header value"),
-        }
+        Self { body, etag: format!("\"{hex}\"") }
     }
 }
 
@@ -131,16 +127,16 @@ pub async fn jwks(State(app): State<App>, headers: HeaderMap) -> Response {
     serve(&app.current().documents.jwks, &headers)
 }
 
-fn serve(document: &Document, request: &HeaderMap) -> Response {
-    let known = request.get(header::IF_NONE_MATCH).is_some_and(|known| known == document.etag);
-    let mut response = if known {
+fn serve(document: &Document, headers: &HeaderMap) -> Response {
+    let mut response = if request::is_known(headers, &document.etag) {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
         ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], document.body.clone())
             .into_response()
     };
     let headers = response.headers_mut();
-    headers.insert(header::ETAG, document.etag.clone());
+    let etag = HeaderValue::try_from(&document.etag).expect("hex in quotes is a header value");
+    headers.insert(header::ETAG, etag);
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"));
     cors::public(response)
 }
