@@ -48,6 +48,13 @@ impl OAuthError {
         Self::new(ErrorCode::InvalidRequest, description)
     }
 
+    /// A request for what a bearer token opens, without one that can be read: that is answered with a challenge whatever is wrong
+    /// (RFC 6750 §3).
+    #[must_use]
+    pub fn for_bearer(self) -> Self {
+        Self { challenge: self.challenge.or(Some(r#"Bearer error="invalid_request""#)), ..self }
+    }
+
     /// A dead or missing bearer token (RFC 6750 §3.1).
     pub fn invalid_token() -> Self {
         Self {

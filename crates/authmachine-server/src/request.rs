@@ -147,7 +147,7 @@ impl From<FormRefusal> for crate::error::PageError {
 /// # Errors
 /// `invalid_request` for two, `invalid_token` for none.
 pub fn bearer<'a>(headers: &'a HeaderMap, form: Option<&'a Params>) -> Result<&'a str, OAuthError> {
-    let from_header = match authorization(headers)? {
+    let from_header = match authorization(headers).map_err(OAuthError::for_bearer)? {
         None => None,
         Some(value) => match value.split_once(' ') {
             Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Some(token.trim_matches(' ')),
@@ -155,10 +155,9 @@ pub fn bearer<'a>(headers: &'a HeaderMap, form: Option<&'a Params>) -> Result<&'
         },
     };
     match (from_header, form.and_then(|form| form.get("access_token"))) {
-        (Some(_), Some(_)) => Err(OAuthError {
-            challenge: Some(r#"Bearer error="invalid_request""#),
-            ..OAuthError::invalid_request("The access token is there twice.")
-        }),
+        (Some(_), Some(_)) => {
+            Err(OAuthError::invalid_request("The access token is there twice.").for_bearer())
+        }
         (Some(token), None) | (None, Some(token)) => Ok(token),
         (None, None) => Err(missing_token()),
     }

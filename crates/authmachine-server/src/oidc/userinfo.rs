@@ -36,7 +36,10 @@ pub async fn post(
 ) -> Response {
     let answered = async {
         let form = match request::is_form(&headers) {
-            true => Some(request::form(&headers, body).await?),
+            true => {
+                let form = request::form(&headers, body).await;
+                Some(form.map_err(|refusal| OAuthError::from(refusal).for_bearer())?)
+            }
             false => None,
         };
         answer(&app, query.as_deref(), &headers, form.as_ref()).await
@@ -74,10 +77,7 @@ async fn answer(
 
 /// RFC 6750 §2.3 is not for us: addresses are logged and kept (checklist TK3).
 fn refuse_token_in_query(query: &str) -> Result<(), OAuthError> {
-    let refused = |description: &str| OAuthError {
-        challenge: Some(r#"Bearer error="invalid_request""#),
-        ..OAuthError::invalid_request(description)
-    };
+    let refused = |description: &str| OAuthError::invalid_request(description).for_bearer();
     let params =
         Params::parse_keeping_repeated(query.as_bytes()).map_err(|_| refused("The query is malformed."))?;
     match params.iter().any(|(name, _)| name == "access_token") {

@@ -111,6 +111,32 @@ async fn tk3_the_token_comes_by_header_or_form_never_by_query_never_twice() {
 }
 
 #[both_engines]
+async fn whatever_is_wrong_with_a_request_it_is_answered_with_a_challenge() {
+    let server = TestServer::start().await;
+    let app = server.client("shop").first_party().create().await;
+    let token = tokens(&server, &app, &app.authorize_url()).await.access_token;
+    let (get, post) = (|| server.get("/oidc/userinfo"), || server.post("/oidc/userinfo"));
+    let form = "application/x-www-form-urlencoded";
+    for (status, error, request) in [
+        (401, "invalid_token", get()),
+        (401, "invalid_token", get().bearer("x")),
+        (401, "invalid_token", post().body("text/plain", token.clone())),
+        (400, "invalid_request", get().bearer(&token).bearer(&token)),
+        (400, "invalid_request", server.get("/oidc/userinfo?access_token=x")),
+        (400, "invalid_request", post().form(&[("access_token", &token), ("access_token", &token)])),
+        (400, "invalid_request", post().bearer(&token).form(&[("access_token", &token)])),
+        (400, "invalid_request", post().body(form, "access_token=%zz")),
+        (413, "invalid_request", post().body(form, vec![b'x'; 70_000])),
+    ] {
+        let answer = request.send().await;
+        answer.assert_error(status, error).assert_no_echo(&token);
+        let challenge = answer.header("www-authenticate").expect("RFC 6750 §3: there is a challenge");
+        assert!(challenge.starts_with("Bearer "), "{challenge}");
+        assert!(error == "invalid_token" || challenge.contains("error=\"invalid_request\""), "{challenge}");
+    }
+}
+
+#[both_engines]
 async fn tk1_any_other_spelling_of_a_token_is_invalid() {
     let server = TestServer::start().await;
     let app = server.client("shop").first_party().create().await;
