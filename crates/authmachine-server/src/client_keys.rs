@@ -86,7 +86,8 @@ async fn verify_at(
     if is_settled || !known.may_be_fetched(now) {
         return outcome;
     }
-    fetch(app, uri, known).await.verify(token, allowed, now)
+    // Not at `now`: what was fetched since would be of the future, and not count.
+    fetch(app, uri, known).await.verify(token, allowed, app.now())
 }
 
 /// Fetches the keys at `uri`, unless somebody else just did.

@@ -1,5 +1,8 @@
 //! The public keys of clients: by value, and at their `jwks_uri` (checklist JW3, JW8, DO6).
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use authmachine_jose::{Algorithm, JoseError, SigningKey};
 use authmachine_provider::client::Client;
 use authmachine_server::client_keys::{self, ClientKeyError};
@@ -132,6 +135,29 @@ async fn do6_many_at_once_are_one_fetch_and_whoever_goes_away_breaks_off_none() 
         assert_eq!(attempt.await.expect("no panic"), Ok(()));
     }
     assert_eq!(site.received().len(), 1);
+}
+
+#[both_engines]
+async fn jw3_keys_count_that_were_fetched_while_the_clock_went_on() {
+    let server = TestServer::start_with(reach_loopback).await;
+    let site = WebSite::start().await;
+    let own = key("own");
+    let (clock, is_over) = (server.clock().clone(), Arc::new(AtomicBool::new(false)));
+    let ticks = {
+        let is_over = is_over.clone();
+        std::thread::spawn(move || {
+            while !is_over.load(Ordering::Relaxed) {
+                clock.advance_ms(1);
+            }
+        })
+    };
+    for id in 0..20 {
+        let uri = site.serve(&format!("/{id}"), "application/json", set_of(&[&own]).to_string());
+        let client = server.client(&id.to_string()).jwks_uri(&uri).create().await.record;
+        assert_eq!(outcome(&server, &client, &token(&own)).await, Ok(()));
+    }
+    is_over.store(true, Ordering::Relaxed);
+    ticks.join().expect("it only counts");
 }
 
 #[both_engines]
