@@ -127,9 +127,18 @@ pub(crate) struct Facts {
     /// A scope; a new client has these beside openid, profile and email
     #[arg(long, value_name = "S", num_args = 1.., value_parser = Scopes::parse)]
     scope: Vec<Scopes>,
-    /// What its ID tokens are signed with: RS256 (the default), PS256, ES256 or EdDSA
-    #[arg(long, value_name = "A")]
-    id_token_alg: Option<Algorithm>,
+    /// What its ID tokens are signed with: RS256 (the default), PS256, ES256 or EdDSA; none needs oidc.unsigned_id_tokens
+    #[arg(long, value_name = "A", value_parser = algorithm_or_none)]
+    id_token_alg: Option<AlgorithmOrNone>,
+    /// What its userinfo is signed with; none, the default, is plain JSON
+    #[arg(long, value_name = "A", value_parser = algorithm_or_none)]
+    userinfo_alg: Option<AlgorithmOrNone>,
+    /// How it knows people: public (the default), or pairwise, by a `sub` that clients of other sectors do not know
+    #[arg(long, value_name = "T", value_parser = ["public", "pairwise"])]
+    subject_type: Option<String>,
+    /// The host whose clients know people by the same pairwise `sub`; by default that of the redirect URIs
+    #[arg(long, value_name = "HOST", value_parser = sector)]
+    sector: Option<String>,
     /// Who must use PKCE, if stricter than pkce.required: public, auto or all
     #[arg(long, value_name = "RULE", value_parser = pkce_rule)]
     pkce: Option<PkceRule>,
@@ -149,6 +158,26 @@ fn response_type(text: &str) -> Result<ResponseType, String> {
         let all = ResponseType::ALL.iter().map(|t| t.as_str()).collect::<Vec<_>>();
         format!("not one of {}", all.join(", "))
     })
+}
+
+/// `none` where an algorithm could stand.
+#[derive(Clone, Copy)]
+struct AlgorithmOrNone(Option<Algorithm>);
+
+fn algorithm_or_none(word: &str) -> Result<AlgorithmOrNone, String> {
+    match word {
+        "none" => Ok(AlgorithmOrNone(None)),
+        word => {
+            word.parse().map(|algorithm| AlgorithmOrNone(Some(algorithm))).map_err(|error| format!("{error}"))
+        }
+    }
+}
+
+/// A host as browsers write it, so that it is the same as that of redirect URIs.
+fn sector(text: &str) -> Result<String, String> {
+    redirect_uri::host(&format!("https://{text}"))
+        .filter(|host| host.eq_ignore_ascii_case(text))
+        .ok_or_else(|| "not a host, such as example.com".to_owned())
 }
 
 fn pkce_rule(word: &str) -> Result<PkceRule, String> {
@@ -278,6 +307,9 @@ fn set(place: &Place, id: &str, facts: Facts, json: bool) -> Result<()> {
                 "response_types",
                 "scope",
                 "id_token_signed_response_alg",
+                "userinfo_signed_response_alg",
+                "subject_type",
+                "sector",
                 "pkce",
                 "token_endpoint_auth_method",
             ])
@@ -288,6 +320,9 @@ fn set(place: &Place, id: &str, facts: Facts, json: bool) -> Result<()> {
         bail!("nothing of {id} would change; `authmachine client set --help` shows what can");
     }
     note_switch(&config, &client);
+    if before.sector != client.sector {
+        output::note(format_args!("{id} knows everybody by another sub from now on"));
+    }
     update(&installation, before, client, [("changed", changed.into())])?;
     if json {
         output::json(&is)?
@@ -440,10 +475,19 @@ fn apply(installation: &Installation, client: &mut Client, facts: Facts) -> Resu
     }
     client.pkce = facts.pkce.or(client.pkce);
     client.auth_method = facts.auth_method.or(client.auth_method);
-    if let Some(algorithm) = facts.id_token_alg {
-        check_algorithm(installation, algorithm)?;
-        client.id_token_alg = algorithm;
+    if let Some(AlgorithmOrNone(algorithm)) = facts.id_token_alg {
+        client.metadata.unsigned_id_tokens = algorithm.is_none();
+        client.id_token_alg = algorithm.unwrap_or(client.id_token_alg);
+        check_algorithm(installation, client.id_token_alg)?;
     }
+    if let Some(AlgorithmOrNone(algorithm)) = facts.userinfo_alg {
+        algorithm.map_or(Ok(()), |algorithm| check_algorithm(installation, algorithm))?;
+        client.userinfo_alg = algorithm;
+    }
+    if client.metadata.unsigned_id_tokens && client.response_types.iter().any(|t| t.has_id_token()) {
+        bail!("a client whose ID tokens come through browsers gets them signed: no --id-token-alg none");
+    }
+    apply_sector(client, facts.subject_type.as_deref(), facts.sector)?;
     let signs_people_in = client.may_use(GrantType::AuthorizationCode)
         || client.response_types.iter().any(|t| t.is_front_channel());
     if signs_people_in && client.redirect_uris.is_empty() || client.grant_types.is_empty() {
@@ -463,6 +507,31 @@ fn apply(installation: &Installation, client: &mut Client, facts: Facts) -> Resu
     Ok(())
 }
 
+fn apply_sector(client: &mut Client, subject_type: Option<&str>, sector: Option<String>) -> Result<()> {
+    client.sector = match (subject_type, sector) {
+        (Some("public"), Some(_)) => bail!("--sector is for pairwise subjects"),
+        (Some("public"), None) => None,
+        (_, Some(sector)) => Some(sector),
+        (None, None) => client.sector.take(),
+        (Some(_), None) => Some(match client.sector.take() {
+            Some(sector) => sector,
+            None => host_of_all(&client.redirect_uris).context(
+                "the redirect URIs have more than one host, or none: pairwise subjects need --sector",
+            )?,
+        }),
+    };
+    if client.sector.is_some() && client.first_party {
+        bail!("a first-party client knows people as they are: it cannot have pairwise subjects");
+    }
+    Ok(())
+}
+
+fn host_of_all(uris: &[String]) -> Option<String> {
+    let mut hosts = uris.iter().map(|uri| redirect_uri::host(uri));
+    let first = hosts.next()??;
+    hosts.all(|host| host.as_ref() == Some(&first)).then_some(first)
+}
+
 /// What is registered is one thing, what the installation lets happen another.
 fn note_switch(config: &Config, client: &Client) {
     if !config.implicit
@@ -470,6 +539,12 @@ fn note_switch(config: &Config, client: &Client) {
     {
         output::note(format_args!(
             "The response type {response_type} is of no use until oidc.implicit is on in the configuration"
+        ));
+    }
+    if !config.unsigned_id_tokens && client.metadata.unsigned_id_tokens {
+        output::note(format_args!(
+            "Its ID tokens are signed with {} until oidc.unsigned_id_tokens is on in the configuration",
+            client.id_token_alg
         ));
     }
 }
@@ -560,7 +635,13 @@ fn view(client: &Client) -> Value {
         "grant_types": client.grant_types,
         "response_types": client.response_types,
         "scope": client.scopes,
-        "id_token_signed_response_alg": client.id_token_alg,
+        "id_token_signed_response_alg": match client.metadata.unsigned_id_tokens {
+            true => "none",
+            false => client.id_token_alg.as_str(),
+        },
+        "userinfo_signed_response_alg": client.userinfo_alg,
+        "subject_type": if client.sector.is_some() { "pairwise" } else { "public" },
+        "sector": client.sector,
         "redirect_uris": client.redirect_uris,
         "post_logout_redirect_uris": client.post_logout_redirect_uris,
         "objects": client.objects,

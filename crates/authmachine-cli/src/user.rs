@@ -75,7 +75,9 @@ pub(crate) enum Command {
 const SET_HELP: &str = "\
 The standard claims of OpenID Connect go out by scope, others to first-party clients:
   authmachine user set alice name='\"Alice Liddell\"' email='\"alice@example.com\"' email_verified=true
-  authmachine user set alice address='{\"locality\":\"Oxford\",\"country\":\"GB\"}' department='\"Chess\"'";
+  authmachine user set alice address='{\"locality\":\"Oxford\",\"country\":\"GB\"}' department='\"Chess\"'
+Names, address, profile, picture and website may be there in several languages:
+  authmachine user set alice name#ja-Kana-JP='\"アリス\"'";
 
 pub(crate) fn run(command: Command, place: &Place) -> Result<()> {
     match command {

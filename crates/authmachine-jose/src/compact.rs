@@ -148,6 +148,12 @@ pub fn verify(token: &str, keys: &JwkSet, allowed: &[Algorithm]) -> Result<Verif
     parse(token)?.verify(keys, allowed)
 }
 
+/// An unsecured JWT (RFC 7519 §6): anybody could have made it, and nothing here ever believes one.
+#[must_use]
+pub fn danger_unsecured(payload: &[u8]) -> String {
+    format!("{}.{}.", base64url::encode(br#"{"alg":"none"}"#), base64url::encode(payload))
+}
+
 impl Unverified<'_> {
     /// The header, as the sender wrote it.
     #[must_use]
@@ -282,6 +288,7 @@ mod tests {
         }
         // RFC 7519 §6.1, an unsecured JWT.
         let unsecured = "eyJhbGciOiJub25lIn0.eyJpc3MiOiJqb2UifQ.";
+        assert_eq!(danger_unsecured(br#"{"iss":"joe"}"#), unsecured);
         assert_eq!(refused(unsecured), JoseError::AlgorithmNotAllowed);
         // Allowed and of the right key, but not what the key is kept to.
         let kept: JwkSet =

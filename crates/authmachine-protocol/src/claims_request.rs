@@ -11,6 +11,7 @@ pub const MAX_BYTES: usize = 16 * 1024;
 /// The most object codes in one request.
 pub const MAX_OBJECT_CODES: usize = 100;
 const MAX_DEPTH: usize = 32;
+const MAX_LOCALES: usize = 8;
 const MAX_CODE_CHARACTERS: usize = 128;
 
 /// What a client asked for by `claims`, checked and without what we do not know.
@@ -26,6 +27,9 @@ pub struct ClaimsRequest {
     /// endpoint. `Some` of an empty list asks for the objects that are attached to the client.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub userinfo_permissions: Option<Vec<String>>,
+    /// `claims_locales`, the parameter beside `claims`: the languages that claims should be in, the dearest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub locales: Vec<String>,
 }
 
 /// One claim asked for (OIDC Core §5.5.1).
@@ -97,6 +101,21 @@ impl ClaimsRequest {
     pub fn in_id_token(&self, name: &str) -> Option<&RequestedClaim> {
         self.id_token.iter().find(|claim| claim.name == name)
     }
+}
+
+/// The language tags in `claims_locales` or the like (OIDC Core §3.1.2.1): the first eight, each once. What is none is ignored.
+pub fn language_tags(text: &str) -> Vec<String> {
+    let mut tags = Vec::new();
+    text.split(' ').filter(|word| is_language_tag(word)).for_each(|tag| push_once(&mut tags, tag.to_owned()));
+    tags.truncate(MAX_LOCALES);
+    tags
+}
+
+/// Whether `text` has the form of a language tag (RFC 5646 §2.1).
+pub fn is_language_tag(text: &str) -> bool {
+    let is_subtag =
+        |part: &str| (1..=8).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_alphanumeric());
+    text.len() <= 35 && text.starts_with(|c: char| c.is_ascii_alphabetic()) && text.split('-').all(is_subtag)
 }
 
 type Section = (Vec<RequestedClaim>, Option<Vec<String>>);
@@ -247,6 +266,16 @@ mod tests {
             assert_eq!(ClaimsRequest::parse(bad), Err(why), "{bad:.60}");
         }
         assert!(ClaimsRequest::parse(&codes(100)).is_ok());
+    }
+
+    #[test]
+    fn language_tags_are_read_and_the_rest_ignored() {
+        assert_eq!(language_tags("de-AT  en se de-AT"), ["de-AT", "en", "se"]);
+        assert_eq!(language_tags("ja-Kana-JP x-klingon"), ["ja-Kana-JP", "x-klingon"]);
+        for none in ["", " ", "-", "de-", "de_AT", "4u", "ä", "verylongtag", &"a-".repeat(40)] {
+            assert!(language_tags(none).is_empty(), "{none}");
+        }
+        assert_eq!(language_tags(&('a'..='z').map(|c| format!("{c}a ")).collect::<String>()).len(), 8);
     }
 
     proptest! {

@@ -59,6 +59,9 @@ pub struct ProviderMetadata {
     /// Algorithms of ID tokens.
     #[serde(default)]
     pub id_token_signing_alg_values_supported: Vec<String>,
+    /// Algorithms of signed userinfo.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub userinfo_signing_alg_values_supported: Vec<String>,
     /// How clients may prove themselves at the token endpoint; absent means `client_secret_basic`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub token_endpoint_auth_methods_supported: Vec<String>,

@@ -5,8 +5,8 @@
 
 use authmachine_protocol::names::Prompt;
 use authmachine_protocol::{
-    ClaimsRequest, ErrorCode, GrantType, Params, ResponseMode, ResponseType, Scopes, Timestamp, pkce,
-    redirect_uri, scope,
+    ClaimsRequest, ErrorCode, GrantType, Params, ResponseMode, ResponseType, Scopes, Timestamp,
+    claims_request::language_tags, pkce, redirect_uri, scope,
 };
 
 use crate::browser_session::{Session, Standing};
@@ -22,6 +22,8 @@ use crate::user_claims;
 pub const MAX_STATE_BYTES: usize = 2_048;
 /// The most bytes of `nonce`.
 pub const MAX_NONCE_BYTES: usize = 512;
+/// The most claims with a language tag that are kept of one request.
+const MAX_TAGGED_CLAIMS: usize = 32;
 /// The authentication context class of a sign-in by password.
 pub const ACR_PASSWORD: &str = "urn:authmachine:acr:pwd";
 
@@ -163,11 +165,12 @@ pub fn check(
     if response_type.has_id_token() && nonce.is_none() {
         return refuse(ErrorCode::InvalidRequest, "nonce is missing: this response_type requires it.");
     }
-    let claims = match params.get("claims").map(ClaimsRequest::parse) {
+    let mut claims = match params.get("claims").map(ClaimsRequest::parse) {
         None => ClaimsRequest::default(),
         Some(Ok(claims)) => claims,
         Some(Err(_)) => return refuse(ErrorCode::InvalidRequest, "claims is malformed."),
     };
+    claims.locales = language_tags(params.get("claims_locales").unwrap_or_default());
 
     // 6. Proof that the code reaches who asked for it.
     let code_challenge = params.get("code_challenge");
@@ -277,7 +280,12 @@ pub fn check(
 /// DO3). `sub` and `acr` have had their say, other names answer nothing, and values narrow nothing.
 fn worth_keeping(mut claims: ClaimsRequest) -> ClaimsRequest {
     for asked in [&mut claims.userinfo, &mut claims.id_token] {
-        asked.retain(|claim| user_claims::scope_of(&claim.name).is_some());
+        let mut tagged = 0;
+        asked.retain(|claim| {
+            tagged += usize::from(claim.name.contains('#'));
+            user_claims::scope_of(&claim.name).is_some()
+                && (tagged <= MAX_TAGGED_CLAIMS || !claim.name.contains('#'))
+        });
         asked.iter_mut().for_each(|claim| claim.values.clear());
     }
     claims
@@ -406,6 +414,8 @@ pub struct Situation<'a> {
     pub client: &'a Client,
     /// The browser's session, its user and how it stands.
     pub session: Option<(&'a Session, &'a User)>,
+    /// `sub` of that user as the client knows it.
+    pub sub: Option<&'a str>,
     /// The user's consent to the client.
     pub consent: Option<&'a Consent>,
     /// What the person did for this request.
@@ -424,10 +434,11 @@ pub fn next_step(request: &AuthorizationRequest, situation: &Situation<'_>) -> S
     let live = situation
         .session
         .filter(|(session, user)| session.standing(user, situation.lives, situation.now) == Standing::Live);
-    let Some((session, user)) = live else { return ask(Step::SignIn, ErrorCode::LoginRequired) };
+    let Some((session, _)) = live else { return ask(Step::SignIn, ErrorCode::LoginRequired) };
     let proved_now = situation.done.signed_in == Some(session.id);
 
-    if request.required_subs.as_ref().is_some_and(|subs| !subs.contains(&user.sub)) {
+    let is_known_as = |subs: &Vec<String>| subs.iter().any(|sub| situation.sub == Some(sub));
+    if request.required_subs.as_ref().is_some_and(|subs| !is_known_as(subs)) {
         // A hint for another user never passes: not even when the person insists (checklist AZ4).
         return if proved_now {
             Step::Refuse(ErrorCode::LoginRequired)
@@ -729,6 +740,7 @@ mod tests {
             let situation = Situation {
                 client: &client,
                 session: Some((&session, &user)),
+                sub: Some(&user.sub),
                 consent: facts.consent.as_ref(),
                 done: &done,
                 lives: &lives,

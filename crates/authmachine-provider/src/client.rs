@@ -111,6 +111,19 @@ impl Client {
         self.registration_sha256.is_some()
     }
 
+    /// The sector whose pairwise subjects it sees (OIDC Core §8.1); a first-party client sees the real ones.
+    pub fn pairwise_sector(&self) -> Option<&str> {
+        self.sector.as_deref().filter(|_| !self.first_party)
+    }
+
+    /// Whether its ID tokens at the token endpoint are unsigned: it registered that, none comes to it through browsers (OIDC
+    /// Registration §2), and the installation has it so.
+    pub fn has_unsigned_id_tokens(&self, installation: bool) -> bool {
+        installation
+            && self.metadata.unsigned_id_tokens
+            && !self.response_types.iter().any(|response_type| response_type.has_id_token())
+    }
+
     /// Whether it may use `grant_type`.
     pub fn may_use(&self, grant_type: GrantType) -> bool {
         self.grant_types.contains(&grant_type)

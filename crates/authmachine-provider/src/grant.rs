@@ -1,5 +1,6 @@
 //! Authorization grants: what was allowed, once, to one client; parent of every code and token.
 
+use authmachine_jose::Algorithm;
 use authmachine_protocol::{ClaimsRequest, Scopes, Timestamp, scope};
 
 use crate::browser_session::Session;
@@ -75,6 +76,10 @@ pub struct GrantClient {
     pub scopes: Scopes,
     /// The objects that it may see now.
     pub objects: ObjectScope,
+    /// What its userinfo is signed with; `None` is plain JSON.
+    pub userinfo_alg: Option<Algorithm>,
+    /// [`Client::pairwise_sector`](crate::client::Client::pairwise_sector).
+    pub pairwise_sector: Option<String>,
 }
 
 /// What is to be used under the grant: they end differently (design.md, «what ends tokens»).

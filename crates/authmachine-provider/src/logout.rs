@@ -25,6 +25,8 @@ pub struct Situation<'a> {
     pub hint: Option<(&'a Hint, &'a Client)>,
     /// The browser's session, whether it is live or over.
     pub session: Option<&'a Session>,
+    /// `sid` of that session as the hint's client knows it.
+    pub sid: Option<&'a str>,
     /// Whether it is live.
     pub is_live: bool,
     /// The clients that took part in it.
@@ -67,13 +69,11 @@ pub fn decide(request: &LogoutRequest, situation: &Situation<'_>) -> Plan {
         let client_fits = request.client_id.as_deref().is_none_or(|named| named == client.client_id);
         let uri_fits = uri.is_none_or(|uri| client.has_post_logout_redirect_uri(uri));
         // It acts on its own session alone: that of another user or an older sign-in asks.
-        let session_fits = !situation.is_live
-            || situation.session.is_some_and(|session| hint.sid.as_deref() == Some(session.sid.as_str()));
+        let own_session = situation.sid.is_some_and(|sid| hint.sid.as_deref() == Some(sid));
+        let session_fits = !situation.is_live || own_session;
         if !client_fits || !uri_fits || !session_fits || !situation.is_navigation {
             return ask;
         }
-        let own_session =
-            situation.session.is_some_and(|session| hint.sid.as_deref() == Some(session.sid.as_str()));
         let then = if uri.is_some() { Then::Redirect } else { Then::LoggedOutPage };
         return Plan { end_session: own_session, then };
     }
@@ -119,6 +119,7 @@ mod tests {
             hint_sent: false,
             hint: None,
             session: Some(session),
+            sid: Some(&session.sid),
             is_live: true,
             session_clients: client,
             first_party_with_uri: client.first().filter(|client| client.first_party),
@@ -187,7 +188,7 @@ mod tests {
         assert_eq!(decide(&request(Some("https://shop.example/bye?foo=bar")), &with("own")), ASK);
         let named = LogoutRequest { client_id: Some("other".to_owned()), ..request(Some(BYE)) };
         assert_eq!(decide(&named, &with("own")), ASK);
-        let gone = Situation { session: None, is_live: false, ..with("own") };
+        let gone = Situation { session: None, sid: None, is_live: false, ..with("own") };
         assert_eq!(decide(&request(Some(BYE)), &gone), Plan { end_session: false, then: Then::Redirect });
     }
 

@@ -109,6 +109,8 @@ pub(crate) fn facts() -> GrantFacts {
             disabled: false,
             scopes: client.scopes,
             objects: ObjectScope::Attached(Vec::new()),
+            userinfo_alg: None,
+            pairwise_sector: None,
         }),
         session: Some(session()),
         consent: Some(Consent {

@@ -1,6 +1,7 @@
 //! What is said about a user, to whom (OIDC Core §5).
 
-use authmachine_protocol::claims_request::AUTHMACHINE_PERMISSIONS;
+use authmachine_protocol::claims_request::RequestedClaim;
+use authmachine_protocol::claims_request::{AUTHMACHINE_PERMISSIONS, is_language_tag};
 use authmachine_protocol::{ClaimsRequest, Scopes};
 use serde_json::{Map, Value};
 
@@ -28,6 +29,19 @@ pub const STANDARD: &[(&str, &str)] = &[
     ("address", "address"),
     ("phone_number", "phone"),
     ("phone_number_verified", "phone"),
+];
+
+/// Those that people read, or that lead to what they read: each may be there in several languages, as `name#de` (OIDC Core §5.2).
+const LOCALIZED: &[&str] = &[
+    "name",
+    "family_name",
+    "given_name",
+    "middle_name",
+    "nickname",
+    "profile",
+    "picture",
+    "website",
+    "address",
 ];
 
 /// Names that mean something else in a token or an answer, and so are never a user's own claim.
@@ -66,9 +80,18 @@ const RESERVED: &[&str] = &[
     AUTHMACHINE_PERMISSIONS,
 ];
 
-/// The scope that asks for a standard claim.
+/// The scope that asks for a standard claim, in whatever language.
 pub fn scope_of(claim: &str) -> Option<&'static str> {
+    let claim = untagged(claim);
     STANDARD.iter().find(|(name, _)| *name == claim).map(|(_, scope)| *scope)
+}
+
+/// The name of a claim without its language tag, if it may have one: `name` of `name#de`.
+fn untagged(claim: &str) -> &str {
+    match claim.split_once('#') {
+        Some((name, tag)) if LOCALIZED.contains(&name) && is_language_tag(tag) => name,
+        _ => claim,
+    }
 }
 
 /// Why a claim cannot be stored.
@@ -114,7 +137,7 @@ pub fn check(name: &str, value: &Value) -> Result<(), ClaimError> {
         return Err(ClaimError::TooLong);
     }
     let is_text = |value: &Value| value.as_str().is_some_and(|text| !text.trim().is_empty());
-    match name {
+    match untagged(name) {
         "email_verified" | "phone_number_verified" => {
             value.as_bool().map(|_| ()).ok_or(ClaimError::NotBoolean)
         }
@@ -198,9 +221,10 @@ pub fn userinfo(
     let by_name = |name: &str| claims.userinfo.iter().any(|claim| claim.name == name);
     for (name, scope) in STANDARD {
         if scopes.contains(scope) || (by_name(name) && live.allowed.contains(scope)) {
-            insert(&mut answer, name, value_of(user, name));
+            insert_standard(&mut answer, user, name, &claims.locales);
         }
     }
+    insert_tagged(&mut answer, user, live, &claims.userinfo);
     if first_party {
         answer.insert("id".to_owned(), Value::from(sub));
         answer.insert("username".to_owned(), Value::from(user.username.as_str()));
@@ -209,7 +233,7 @@ pub fn userinfo(
             for (name, value) in
                 user.claims.iter().filter(|(name, value)| scope_of(name).is_none() && !value.is_null())
             {
-                insert(&mut answer, name, Some(value.clone()));
+                answer.insert(name.clone(), value.clone());
             }
         }
     }
@@ -221,18 +245,140 @@ pub fn userinfo(
 pub fn id_token(user: &User, live: &Live, claims: &ClaimsRequest, is_all: bool) -> Map<String, Value> {
     let mut answer = Map::new();
     for (name, _) in STANDARD.iter().filter(|(_, scope)| is_all && live.scopes.contains(scope)) {
-        insert(&mut answer, name, value_of(user, name));
+        insert_standard(&mut answer, user, name, &claims.locales);
     }
-    for claim in &claims.id_token {
+    for claim in claims.id_token.iter().filter(|claim| !claim.name.contains('#')) {
         if scope_of(&claim.name).is_some_and(|scope| live.allowed.contains(scope)) {
-            insert(&mut answer, &claim.name, value_of(user, &claim.name));
+            insert_standard(&mut answer, user, &claim.name, &claims.locales);
         }
     }
+    insert_tagged(&mut answer, user, live, &claims.id_token);
     answer
 }
 
-fn insert(answer: &mut Map<String, Value>, name: &str, value: Option<Value>) {
-    if let Some(value) = value {
-        answer.insert(name.to_owned(), value);
+/// A claim in the languages of `locales` (OIDC Core §5.2). In one language alone it needs no tag; of several, each that is there has
+/// its own, beside the claim as it is for everybody.
+fn insert_standard(answer: &mut Map<String, Value>, user: &User, name: &str, locales: &[String]) {
+    let mut value = value_of(user, name);
+    match locales {
+        [] => {}
+        [only] => value = variant(user, name, only).map(|(_, value)| value.clone()).or(value),
+        several => {
+            let variants = several.iter().filter_map(|locale| variant(user, name, locale));
+            answer.extend(variants.map(|(key, value)| (key.clone(), value.clone())));
+        }
+    }
+    answer.extend(value.map(|value| (name.to_owned(), value)));
+}
+
+/// The claims asked for with a language tag: under the name that was asked for, or under the tag of a wider language that is there.
+fn insert_tagged(answer: &mut Map<String, Value>, user: &User, live: &Live, asked: &[RequestedClaim]) {
+    for RequestedClaim { name, .. } in asked {
+        let base = untagged(name);
+        let Some(tag) = name.get(base.len() + 1..) else { continue };
+        if !scope_of(base).is_some_and(|scope| live.allowed.contains(scope)) {
+            continue;
+        }
+        if let Some((key, value)) = variant(user, base, tag) {
+            let key = if key.eq_ignore_ascii_case(name) { name } else { key };
+            answer.insert(key.clone(), value.clone());
+        }
+    }
+}
+
+/// The claim `name` in the language `tag`, else in the next wider one (RFC 4647 §3.4): `name#de` for `de-AT`.
+fn variant<'a>(user: &'a User, name: &str, tag: &str) -> Option<(&'a String, &'a Value)> {
+    if !LOCALIZED.contains(&name) {
+        return None;
+    }
+    let mut range = tag;
+    loop {
+        let found = user.claims.iter().find(|(key, value)| {
+            let tagged = key.split_once('#');
+            !value.is_null() && tagged.is_some_and(|(n, t)| n == name && t.eq_ignore_ascii_case(range))
+        });
+        if found.is_some() {
+            return found;
+        }
+        range = range.rsplit_once('-')?.0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::grant::Use;
+    use crate::testing::NOW;
+    use crate::testing::{alice, facts, scopes};
+    use serde_json::json;
+
+    fn polyglot() -> User {
+        let Value::Object(claims) = json!({
+            "name": "Alice", "name#de": "Alice auf Deutsch", "name#ja-Kana-JP": "アリス", "nickname#fr": "Lili",
+            "website": "https://alice.example", "website#DE": "https://alice.example/de", "email#de": "x",
+        }) else {
+            unreachable!("an object")
+        };
+        User { claims, ..alice() }
+    }
+
+    fn said(claims: &ClaimsRequest) -> Map<String, Value> {
+        let live = facts().live(Use::AccessToken, NOW).expect("it lives");
+        userinfo(&polyglot(), "s", &scopes("openid profile"), &live, false, claims)
+    }
+
+    #[test]
+    fn claims_are_in_the_languages_asked_for() {
+        let locales = |tags: &[&str]| {
+            let locales = tags.iter().map(|tag| (*tag).to_owned()).collect();
+            said(&ClaimsRequest { locales, ..ClaimsRequest::default() })
+        };
+        for (tags, name, website) in [
+            (&[][..], "Alice", "https://alice.example"),
+            (&["de"], "Alice auf Deutsch", "https://alice.example/de"),
+            (&["de-AT"], "Alice auf Deutsch", "https://alice.example/de"),
+            (&["ja-kana-jp"], "アリス", "https://alice.example"),
+            (&["ja"], "Alice", "https://alice.example"),
+            (&["se"], "Alice", "https://alice.example"),
+        ] {
+            let said = locales(tags);
+            assert_eq!((&said["name"], &said["website"]), (&name.into(), &website.into()), "{tags:?}");
+            assert!(!said.keys().any(|name| name.contains('#')), "{tags:?}: one language needs no tag");
+        }
+        assert_eq!(locales(&["fr"])["nickname"], "Lili");
+        let several = locales(&["de", "fr", "se"]);
+        assert_eq!((&several["name"], &several["name#de"]), (&"Alice".into(), &"Alice auf Deutsch".into()));
+        assert_eq!((&several["nickname#fr"], several.get("nickname")), (&"Lili".into(), None));
+        assert_eq!(several.get("name#ja-Kana-JP"), None);
+    }
+
+    #[test]
+    fn a_claim_is_asked_for_in_a_language() {
+        let text = r#"{"userinfo": {"name#de": null, "website#de-CH": {"essential": true}, "name#JA-kana-jp": null, "name#fr": null,
+            "email#de": null, "nickname#": null, "name#de_DE": null}, "id_token": {"name#de": null}}"#;
+        let claims = ClaimsRequest::parse(text).expect("legal");
+        let said = said(&claims);
+        assert_eq!(said["name"], "Alice");
+        assert_eq!(said["name#de"], "Alice auf Deutsch");
+        assert_eq!(said["name#JA-kana-jp"], "アリス", "under the name that was asked for");
+        assert_eq!(said["website#DE"], "https://alice.example/de", "the wider language has its own tag");
+        assert_eq!(said.keys().filter(|name| name.contains('#')).count(), 3);
+
+        let live = facts().live(Use::AccessToken, NOW).expect("it lives");
+        let in_id_token = id_token(&polyglot(), &live, &claims, false);
+        assert_eq!(Value::Object(in_id_token), json!({ "name#de": "Alice auf Deutsch" }));
+        let live = Live { allowed: scopes("openid"), ..live };
+        assert!(id_token(&polyglot(), &live, &claims, false).is_empty(), "it takes the scope's consent");
+    }
+
+    #[test]
+    fn a_claim_in_a_language_is_checked_as_its_own_kind() {
+        assert_eq!(check("name#de", &json!("A")), Ok(()));
+        assert_eq!(check("name#de", &json!(1)), Err(ClaimError::NotText));
+        assert_eq!(check("address#de", &json!("A")), Err(ClaimError::NotAnAddress));
+        assert_eq!(scope_of("address#de-AT"), Some("address"));
+        for no_claim in ["email#de", "name#", "name##de", "name#de_AT", "other#de"] {
+            assert_eq!(scope_of(no_claim), None, "{no_claim}");
+        }
     }
 }

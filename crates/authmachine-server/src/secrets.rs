@@ -1,6 +1,7 @@
 //! Keys derived from the master key, each for one purpose (checklist G7, LG5).
 
 use authmachine_jose::{Sealer, derive_key, hmac_sha256};
+use base64ct::{Base64UrlUnpadded, Encoding as _};
 use zeroize::Zeroizing;
 
 /// The keys that protect what is stored and what goes through browsers.
@@ -9,6 +10,8 @@ pub struct Secrets {
     throttles: Zeroizing<[u8; 32]>,
     forms: Zeroizing<[u8; 32]>,
     devices: Zeroizing<[u8; 32]>,
+    subjects: Zeroizing<[u8; 32]>,
+    sids: Zeroizing<[u8; 32]>,
     answers: Sealer,
     signing_keys: Sealer,
 }
@@ -27,6 +30,8 @@ impl Secrets {
             throttles: derive_key(master_key, "throttles"),
             forms: derive_key(master_key, "forms"),
             devices: derive_key(master_key, "devices"),
+            subjects: derive_key(master_key, "pairwise subjects"),
+            sids: derive_key(master_key, "pairwise sids"),
             answers: Sealer::new(master_key, "refresh answers"),
             signing_keys: Sealer::new(master_key, "signing keys"),
         }
@@ -54,6 +59,17 @@ impl Secrets {
         mac[..16].iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
+    /// `sub` of a user as the clients of a sector know it (OIDC Core §8.1): the same to all of them, another in every other sector,
+    /// and without the key nobody finds one by the other. Without a sector it is the user's own.
+    pub fn subject(&self, sector: Option<&str>, sub: &str) -> String {
+        in_sector(&self.subjects, sector, sub)
+    }
+
+    /// `sid` of a session in the same manner: it must not tell either that two sectors have the same person.
+    pub fn sid(&self, sector: Option<&str>, sid: &str) -> String {
+        in_sector(&self.sids, sector, sid)
+    }
+
     /// Seals and opens private signing keys, bound to their `kid`.
     pub fn signing_keys(&self) -> &Sealer {
         &self.signing_keys
@@ -62,5 +78,40 @@ impl Secrets {
     /// Seals and opens the last answer to a refresh token, bound to its family.
     pub fn answers(&self) -> &Sealer {
         &self.answers
+    }
+}
+
+/// What stands for `own` in a sector.
+fn in_sector(key: &[u8; 32], sector: Option<&str>, own: &str) -> String {
+    match sector {
+        Some(sector) => {
+            Base64UrlUnpadded::encode_string(&hmac_sha256(key, format!("{sector}\0{own}").as_bytes()))
+        }
+        None => own.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn g7_jw10_what_stands_for_a_user_hangs_on_key_purpose_and_sector() {
+        let (secrets, others) = (Secrets::derive(&[1; 32]), Secrets::derive(&[2; 32]));
+        let sub = secrets.subject(Some("a.example"), "alice");
+        assert_eq!(sub, secrets.subject(Some("a.example"), "alice"));
+        assert_eq!(sub.len(), 43, "256 bits, below the 255 characters of OIDC Core §2");
+        for other in [
+            secrets.subject(Some("b.example"), "alice"),
+            secrets.subject(Some("a.example"), "bob"),
+            secrets.subject(Some("a.exampl"), "ealice"),
+            secrets.subject(None, "alice"),
+            secrets.sid(Some("a.example"), "alice"),
+            others.subject(Some("a.example"), "alice"),
+        ] {
+            assert_ne!(sub, other);
+        }
+        assert_eq!(secrets.subject(None, "alice"), "alice");
+        assert_eq!(secrets.sid(None, "s"), "s");
     }
 }

@@ -15,7 +15,8 @@ use crate::{consents, sessions, users};
 /// The columns of a client that a grant depends on.
 macro_rules! client_columns {
     () => {
-        "clients.id, clients.client_id, clients.first_party, clients.disabled, clients.scopes, clients.objects"
+        "clients.id, clients.client_id, clients.first_party, clients.disabled, clients.scopes, clients.objects, \
+         clients.userinfo_alg, clients.sector"
     };
 }
 
@@ -75,7 +76,9 @@ fn read_client(row: &mut Row<'_>) -> Result<GrantClient, StoreError> {
     let (id, client_id, first_party) = (row.get()?, row.get()?, row.get()?);
     let (disabled, scopes, objects) = (row.get()?, row.get()?, row.json()?);
     let objects = if first_party { ObjectScope::All } else { ObjectScope::Attached(objects) };
-    Ok(GrantClient { id, client_id, first_party, disabled, scopes, objects })
+    let (userinfo_alg, sector): (_, Option<String>) = (row.get()?, row.get()?);
+    let pairwise_sector = sector.filter(|_| !first_party);
+    Ok(GrantClient { id, client_id, first_party, disabled, scopes, objects, userinfo_alg, pairwise_sector })
 }
 
 pub(crate) fn read_facts(row: &mut Row<'_>) -> Result<GrantFacts, StoreError> {

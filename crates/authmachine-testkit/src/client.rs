@@ -163,6 +163,18 @@ impl ClientBuilder {
         self
     }
 
+    /// What its userinfo is signed with.
+    pub fn userinfo_alg(mut self, algorithm: Algorithm) -> Self {
+        self.client.userinfo_alg = Some(algorithm);
+        self
+    }
+
+    /// Sees pairwise subjects, those of this sector.
+    pub fn pairwise(mut self, sector: &str) -> Self {
+        self.client.sector = Some(sector.to_owned());
+        self
+    }
+
     /// Its public keys, by value.
     pub fn jwks(mut self, jwks: &Value) -> Self {
         self.client.metadata.jwks = Some(jwks.clone());

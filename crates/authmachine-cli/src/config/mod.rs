@@ -62,7 +62,7 @@ pub(crate) struct Config {
     /// Whether tokens may pass through browsers.
     pub(crate) implicit: bool,
     unsigned_request_objects: bool,
-    unsigned_id_tokens: bool,
+    pub(crate) unsigned_id_tokens: bool,
     registration: Registration,
     /// Whether the installation is there to be certified.
     pub(crate) is_for_conformance: bool,

@@ -93,6 +93,62 @@ fn flags_widen_what_a_new_client_may_do() {
 }
 
 #[test]
+fn a_client_may_know_people_by_pairwise_subjects_and_have_its_answers_signed() {
+    let place = Place::new();
+    let add = |id: &'static str, more: &[&'static str]| {
+        [&["client", "add", "--id", id, "--redirect-uri", URI][..], more].concat()
+    };
+    let plain = place.json(&add("plain", &[]));
+    assert_eq!((&plain["subject_type"], &plain["sector"]), (&"public".into(), &serde_json::Value::Null));
+    assert_eq!(plain["userinfo_signed_response_alg"], serde_json::Value::Null);
+
+    let paired = place.json(&add("paired", &["--subject-type", "pairwise", "--userinfo-alg", "PS256"]));
+    assert_eq!((&paired["subject_type"], &paired["sector"]), (&"pairwise".into(), &"shop.example".into()));
+    assert_eq!(paired["userinfo_signed_response_alg"], "PS256");
+    let more = ["https://other.example/cb", "--subject-type", "pairwise"];
+    assert!(place.refused(&add("two", &more)).contains("need --sector"));
+    let two = place.json(&add("two", &[&more[..], &["--sector", "Group.example"]].concat()));
+    assert_eq!(two["sector"], "group.example");
+    assert!(
+        place.refused(&add("ours", &["--subject-type", "pairwise", "--first-party"])).contains("first-party")
+    );
+    let odd = ["--subject-type", "public", "--sector", "shop.example"];
+    assert!(place.refused(&add("odd", &odd)).contains("--sector is for pairwise"));
+
+    // An address more is no reason for other subjects.
+    let uris = ["--redirect-uri", URI, "https://third.example/cb"];
+    let same = place.json(&[&["client", "set", "paired"][..], &uris].concat());
+    assert_eq!(same["sector"], "shop.example");
+    let public = ["client", "set", "paired", "--subject-type", "public", "--userinfo-alg", "none"];
+    let outcome = place.run(&public, "");
+    assert!(outcome.stderr.contains("another sub"), "{outcome:?}");
+    let listed = place.json(&["client", "list"]);
+    let paired = &listed.as_array().expect("an array")[1];
+    assert_eq!((&paired["subject_type"], &paired["sector"]), (&"public".into(), &serde_json::Value::Null));
+    let event = place.events().pop().expect("there is one");
+    assert_eq!(
+        event.detail["changed"],
+        serde_json::json!(["userinfo_signed_response_alg", "subject_type", "sector"])
+    );
+}
+
+#[test]
+fn jw1_unsigned_id_tokens_are_for_clients_that_have_none_through_browsers() {
+    let place = Place::new();
+    let add = ["client", "add", "--id", "shop", "--redirect-uri", URI, "--id-token-alg", "none"];
+    assert!(
+        place
+            .refused(&[&add[..], &["--response-type", "code id_token"]].concat())
+            .contains("through browsers")
+    );
+    let outcome = place.run(&[&add[..], &["--json"]].concat(), "");
+    assert!(outcome.stderr.contains("signed with RS256 until oidc.unsigned_id_tokens is on"), "{outcome:?}");
+    assert!(outcome.stdout.contains(r#""id_token_signed_response_alg": "none""#), "{outcome:?}");
+    let set = place.json(&["client", "set", "shop", "--id-token-alg", "PS256"]);
+    assert_eq!(set["id_token_signed_response_alg"], "PS256");
+}
+
+#[test]
 fn lg1_a_secret_on_the_command_line_is_warned_about_and_never_repeated() {
     let place = Place::new();
     let outcome = place
@@ -237,7 +293,11 @@ fn what_makes_no_sense_is_refused() {
     );
     for wrong in [
         ["--grant-type", "password"],
-        ["--id-token-alg", "none"],
+        ["--id-token-alg", "None"],
+        ["--userinfo-alg", "HS256"],
+        ["--subject-type", "private"],
+        ["--sector", "https://shop.example"],
+        ["--sector", "shop.example:443"],
         ["--response-type", "token"],
         ["--response-type", "code code"],
         ["--pkce", "never"],

@@ -142,8 +142,10 @@ pub async fn step(
         }
         _ => None,
     };
+    let sub = session.map(|signed_in| app.secrets.subject(client.pairwise_sector(), &signed_in.user.sub));
     let situation = Situation {
         client,
+        sub: sub.as_deref(),
         session: session.map(|signed_in| (&signed_in.session, &signed_in.user)),
         consent: consent.as_ref(),
         done,

@@ -189,9 +189,10 @@ fn make_token(
     let current = app.current();
     let key = current.keys.signer(client.id_token_alg, now).ok_or(Failure::NoKey)?;
     let issuer = app.settings.issuer.as_str();
+    let sector = client.pairwise_sector();
+    let (sub, sid) = (app.secrets.subject(sector, &delivery.sub), app.secrets.sid(sector, &delivery.sid));
     let jti = random::public_id();
-    let claims =
-        back_channel_logout::claims(issuer, &client.client_id, &delivery.sub, &delivery.sid, &jti, now);
+    let claims = back_channel_logout::claims(issuer, &client.client_id, &sub, &sid, &jti, now);
     let payload = serde_json::to_vec(&claims).expect("claims are JSON");
     key.sign(Some(back_channel_logout::TYP), &payload).map_err(|_| Failure::NoKey)
 }

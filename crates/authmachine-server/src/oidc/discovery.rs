@@ -61,6 +61,7 @@ pub fn metadata_of(settings: &Settings, keys: &KeyRing) -> ProviderMetadata {
     claims.extend(settings.implicit.then(|| "c_hash".to_owned()));
     claims.extend(user_claims::STANDARD.iter().map(|(name, _)| (*name).to_owned()));
     claims.push(claims_request::AUTHMACHINE_PERMISSIONS.to_owned());
+    let algorithms: Vec<String> = keys.algorithms().iter().map(|a| a.as_str().to_owned()).collect();
     ProviderMetadata {
         issuer: settings.issuer.as_str().to_owned(),
         authorization_endpoint: url(oidc::AUTHORIZE),
@@ -89,12 +90,13 @@ pub fn metadata_of(settings: &Settings, keys: &KeyRing) -> ProviderMetadata {
             .collect(),
         prompt_values_supported: Prompt::ALL.iter().map(|p| p.as_str().to_owned()).collect(),
         acr_values_supported: words(&[ACR_PASSWORD]),
-        subject_types_supported: words(&["public"]),
-        id_token_signing_alg_values_supported: keys
-            .algorithms()
+        subject_types_supported: words(&["public", "pairwise"]),
+        id_token_signing_alg_values_supported: algorithms
             .iter()
-            .map(|a| a.as_str().to_owned())
+            .cloned()
+            .chain(settings.unsigned_id_tokens.then(|| "none".to_owned()))
             .collect(),
+        userinfo_signing_alg_values_supported: algorithms,
         token_endpoint_auth_methods_supported: auth_methods.clone(),
         revocation_endpoint_auth_methods_supported: auth_methods,
         introspection_endpoint_auth_methods_supported: confidential,

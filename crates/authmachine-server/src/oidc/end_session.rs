@@ -91,12 +91,15 @@ async fn answer(app: &App, headers: &HeaderMap, params: &Params) -> Result<Respo
         app.store.read(move |reads| Known::load(reads, &request, hint.as_ref(), session)).await?
     };
 
+    let sector = known.of_hint.as_ref().and_then(Client::pairwise_sector);
+    let sid = signed_in.as_ref().map(|signed_in| app.secrets.sid(sector, &signed_in.session.sid));
     let plan = decide(
         &request,
         &Situation {
             hint_sent: params.get("id_token_hint").is_some(),
             hint: hint.as_ref().zip(known.of_hint.as_ref()),
             session: signed_in.as_ref().map(|signed_in| &signed_in.session),
+            sid: sid.as_deref(),
             is_live: signed_in.as_ref().is_some_and(|signed_in| signed_in.is_live),
             session_clients: &known.of_session,
             first_party_with_uri: known.first_party_with_uri.as_ref(),

@@ -2,20 +2,22 @@
 
 use std::sync::Arc;
 
-use authmachine_jose::{Algorithm, SigningKey, claims, left_half_hash};
+use authmachine_jose::{Algorithm, SigningKey, claims, danger_unsecured, left_half_hash};
 use authmachine_protocol::{ErrorCode, Timestamp, scope};
 use authmachine_provider::authorize::Hint;
 use authmachine_provider::client::Client;
 use authmachine_provider::grant::{Grant, Live};
 use authmachine_provider::user::User;
 use authmachine_provider::user_claims;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::app::App;
 use crate::error::OAuthError;
 
 /// What an ID token is about.
 pub struct Subject<'a> {
+    /// The client.
+    pub client: &'a Client,
     /// The grant.
     pub grant: &'a Grant,
     /// What it still allows.
@@ -24,10 +26,8 @@ pub struct Subject<'a> {
     pub user: &'a User,
     /// `sid` of the session.
     pub sid: Option<&'a str>,
-    /// `client_id`.
-    pub client_id: &'a str,
-    /// What the client registered.
-    pub algorithm: Algorithm,
+    /// Whether it goes straight to the client, not through a browser.
+    pub is_direct: bool,
     /// Whether this is the first answer of the grant, which carries its `nonce`.
     pub with_nonce: bool,
     /// The access token that goes with it.
@@ -41,7 +41,8 @@ pub struct Subject<'a> {
 /// # Errors
 /// `server_error` when no key signs with the client's algorithm.
 pub fn check_signer(app: &App, client: &Client) -> Result<(), OAuthError> {
-    match client.scopes.contains(scope::OPENID) {
+    let is_signed = !client.has_unsigned_id_tokens(app.settings.unsigned_id_tokens);
+    match client.scopes.contains(scope::OPENID) && is_signed {
         true => signer(app, &client.client_id, client.id_token_alg, app.now()).map(|_| ()),
         false => Ok(()),
     }
@@ -62,8 +63,27 @@ fn signer(
 fn cannot_be_signed() -> OAuthError {
     OAuthError {
         status: axum::http::StatusCode::INTERNAL_SERVER_ERROR,
-        ..OAuthError::new(ErrorCode::ServerError, "The ID token cannot be signed.")
+        ..OAuthError::new(ErrorCode::ServerError, "The answer cannot be signed.")
     }
+}
+
+/// Signs claims for a client with the key of `algorithm`.
+///
+/// # Errors
+/// `server_error` when there is none.
+pub fn sign(
+    app: &App,
+    client_id: &str,
+    algorithm: Algorithm,
+    typ: &str,
+    claims: &Map<String, Value>,
+) -> Result<String, OAuthError> {
+    let key = signer(app, client_id, algorithm, app.now())?;
+    let payload = serde_json::to_vec(claims).expect("claims are JSON");
+    key.sign(Some(typ), &payload).map_err(|error| {
+        tracing::error!(cause = %error, "Claims cannot be signed");
+        cannot_be_signed()
+    })
 }
 
 /// Makes the ID token.
@@ -71,20 +91,25 @@ fn cannot_be_signed() -> OAuthError {
 /// # Errors
 /// `server_error` when no key signs with the client's algorithm.
 pub fn make(app: &App, subject: &Subject<'_>, now: Timestamp) -> Result<String, OAuthError> {
-    let key = signer(app, subject.client_id, subject.algorithm, now)?;
-    let grant = subject.grant;
+    let Subject { client, grant, .. } = *subject;
+    let sector = client.pairwise_sector();
+    let algorithm = match subject.is_direct && client.has_unsigned_id_tokens(app.settings.unsigned_id_tokens)
+    {
+        true => None,
+        false => Some(client.id_token_alg),
+    };
     // Without a token for userinfo, now or by the code, all that is asked for stands here (OIDC Core §5.4).
     let is_all = subject.access_token.is_none() && subject.code.is_none();
     let mut token = user_claims::id_token(subject.user, subject.live, &grant.claims, is_all);
     let mut set = |name: &str, value: Value| token.insert(name.to_owned(), value);
     set("iss", app.settings.issuer.as_str().into());
-    set("sub", subject.user.sub.as_str().into());
-    set("aud", subject.client_id.into());
+    set("sub", app.secrets.subject(sector, &subject.user.sub).into());
+    set("aud", client.client_id.as_str().into());
     set("exp", now.plus_seconds(app.settings.lives.id_token_s).seconds().into());
     set("iat", now.seconds().into());
     for (name, beside) in [("at_hash", subject.access_token), ("c_hash", subject.code)] {
-        if let Some(beside) = beside {
-            set(name, left_half_hash(subject.algorithm, beside).into());
+        if let (Some(algorithm), Some(beside)) = (algorithm, beside) {
+            set(name, left_half_hash(algorithm, beside).into());
         }
     }
     if let Some(auth_time) = grant.auth_time {
@@ -100,16 +125,15 @@ pub fn make(app: &App, subject: &Subject<'_>, now: Timestamp) -> Result<String, 
         set("acr", acr.as_str().into());
     }
     if let Some(sid) = subject.sid {
-        set("sid", sid.into());
+        set("sid", app.secrets.sid(sector, sid).into());
     }
-    let payload = serde_json::to_vec(&token).expect("claims are JSON");
-    key.sign(Some("JWT"), &payload).map_err(|error| {
-        tracing::error!(cause = %error, "An ID token cannot be signed");
-        cannot_be_signed()
-    })
+    match algorithm {
+        Some(algorithm) => sign(app, &client.client_id, algorithm, "JWT", &token),
+        None => Ok(danger_unsecured(&serde_json::to_vec(&token).expect("claims are JSON"))),
+    }
 }
 
-/// Verifies an `id_token_hint`: ours by signature and issuer, and an ID token by its claims. Expired ones pass (RP-Initiated
+/// Verifies an `id_token_hint`, in the form that its client knows: ours by signature and issuer, and an ID token by its claims. Expired ones pass (RP-Initiated
 /// Logout §2).
 pub fn verify_hint(app: &App, token: &str) -> Option<Hint> {
     let verified = authmachine_jose::verify(token, &app.current().keys.published, &Algorithm::ALL).ok()?;

@@ -63,7 +63,8 @@ struct Active {
 impl Active {
     fn new(app: &App, client: Client, facts: GrantFacts, scopes: &Scopes, expires_at: Timestamp) -> Self {
         let names_user = scopes.contains("profile");
-        let (sub, username) = facts.user.map(|user| (user.sub, user.username)).unzip();
+        let subject = |sub: &str| app.secrets.subject(client.pairwise_sector(), sub);
+        let (sub, username) = facts.user.map(|user| (subject(&user.sub), user.username)).unzip();
         Self {
             active: true,
             scope: scopes.to_string(),

@@ -244,12 +244,12 @@ impl Issue {
         let Tokens { facts, live, .. } = tokens;
         let user = facts.user.as_ref().expect("a live grant of a user has its user");
         let subject = id_token::Subject {
+            client: &self.client,
             grant: &facts.grant,
             live,
             user,
             sid: facts.session.as_ref().map(|session| session.sid.as_str()),
-            client_id: &self.client.client_id,
-            algorithm: self.client.id_token_alg,
+            is_direct: false,
             with_nonce: true,
             access_token,
             code,

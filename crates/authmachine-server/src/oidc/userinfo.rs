@@ -1,5 +1,5 @@
-//! Userinfo (OIDC Core §5.3): what the access token's client may know of the person now. Permissions are evaluated at each call, so
-//! that revoking one needs no new sign-in.
+//! Userinfo (OIDC Core §5.3): what the access token's client may know of the person now, signed if it registered that. Permissions
+//! are evaluated at each call, so that revoking one needs no new sign-in.
 
 use authmachine_permissions::PermissionMap;
 use authmachine_protocol::claims_request::AUTHMACHINE_PERMISSIONS;
@@ -11,14 +11,17 @@ use authmachine_provider::user_claims;
 use authmachine_store::{Reads, StoreError};
 use axum::body::Body;
 use axum::extract::{RawQuery, State};
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse as _, Response};
 use serde_json::{Map, Value};
 
 use crate::app::App;
 use crate::error::{OAuthError, json};
+use crate::oidc::id_token;
 use crate::{cors, request};
 
+/// `typ` of signed userinfo: with that, and without `exp`, it passes nowhere as an ID token (RFC 8725 §3.11).
+const TYP: &str = "userinfo+jwt";
 const INSUFFICIENT_SCOPE: &str = r#"Bearer error="insufficient_scope", error_description="The access token does not have the scope for this.", scope="openid""#;
 
 /// `GET /oidc/userinfo`.
@@ -66,13 +69,25 @@ async fn answer(
     else {
         return Err(OAuthError::insufficient_scope(INSUFFICIENT_SCOPE));
     };
+    let sub = app.secrets.subject(client.pairwise_sector.as_deref(), &user.sub);
     let mut claims: Map<String, Value> =
-        user_claims::userinfo(&user, &user.sub, &live.scopes, &live, client.first_party, &facts.grant.claims);
+        user_claims::userinfo(&user, &sub, &live.scopes, &live, client.first_party, &facts.grant.claims);
     if let Some(permissions) = permissions {
         let map = serde_json::to_value(&permissions).expect("a map of strings is JSON");
         claims.insert(AUTHMACHINE_PERMISSIONS.to_owned(), map);
     }
-    Ok(json(&claims))
+    let Some(algorithm) = client.userinfo_alg else { return Ok(json(&claims)) };
+    claims.insert("iss".to_owned(), app.settings.issuer.as_str().into());
+    claims.insert("aud".to_owned(), client.client_id.as_str().into());
+    let token = id_token::sign(app, &client.client_id, algorithm, TYP, &claims)?;
+    Ok((
+        [
+            (header::CONTENT_TYPE, HeaderValue::from_static("application/jwt")),
+            (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+        ],
+        token,
+    )
+        .into_response())
 }
 
 /// RFC 6750 §2.3 is not for us: addresses are logged and kept (checklist TK3).

@@ -61,6 +61,8 @@ impl Scene {
                 disabled: false,
                 scopes: self.client.scopes.clone(),
                 objects: ObjectScope::Attached(self.client.objects.clone()),
+                userinfo_alg: None,
+                pairwise_sector: None,
             }),
             session: Some(self.session.clone()),
             consent: Some(Consent {

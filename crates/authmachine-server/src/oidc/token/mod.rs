@@ -68,12 +68,12 @@ impl Issued {
         let id_token = match &self.facts.user {
             Some(user) if self.live.scopes.contains(scope::OPENID) => {
                 let subject = id_token::Subject {
+                    client,
                     grant: &self.facts.grant,
                     live: &self.live,
                     user,
                     sid: self.facts.session.as_ref().map(|session| session.sid.as_str()),
-                    client_id: &client.client_id,
-                    algorithm: client.id_token_alg,
+                    is_direct: true,
                     with_nonce: self.is_first,
                     access_token: Some(&self.access_token),
                     code: None,

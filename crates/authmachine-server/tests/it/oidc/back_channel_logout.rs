@@ -117,6 +117,24 @@ async fn lo4_each_client_of_the_session_gets_a_token_of_its_own() {
 }
 
 #[both_engines]
+async fn lo4_a_client_with_pairwise_subjects_is_told_of_those() {
+    let (server, jobs) = start().await;
+    let site = WebSite::start_with_tls().await;
+    let app = told_at(server.client("shop"), &site.answer("/shop", 200, &[], ""));
+    let app = app.pairwise("shop.example").create().await;
+    let browser = server.browser().log_in("alice").await;
+    let tokens = app.redeem(&browser.authorize(&app).await.code()).await.ok();
+    let id_token = server.verify(tokens.id_token()).await;
+    browser.sign_out().await;
+    let token = logout_token(&site.received()[0]);
+    server.note_secret(&token);
+    let told = server.verify(&token).await;
+    assert_eq!((&told["sub"], &told["sid"]), (&id_token["sub"], &id_token["sid"]));
+    assert_ne!(told["sub"], server.find_user("alice").await.expect("made").sub);
+    jobs.stop().await;
+}
+
+#[both_engines]
 async fn lo4_every_door_that_ends_a_session_tells_its_clients() {
     type Door = fn(Scene) -> std::pin::Pin<Box<dyn Future<Output = ()>>>;
     struct Scene {

@@ -44,6 +44,116 @@ async fn claims_are_those_of_the_scopes() {
     assert_eq!(claims["address"], json!({ "locality": "Oxford" }));
 }
 
+/// Everything that OIDC Core §5.1 knows, beside what every user has.
+fn everything() -> Value {
+    json!({
+        "name": "Alice Liddell", "given_name": "Alice", "middle_name": "Pleasance", "family_name": "Liddell",
+        "nickname": "Lili", "profile": "https://alice.example/", "picture": "https://alice.example/me.png",
+        "website": "https://alice.example/blog", "gender": "female", "birthdate": "1852-05-04",
+        "zoneinfo": "Europe/London", "locale": "en-GB", "phone_number": "+44 1865 1234", "phone_number_verified": true,
+        "address": { "formatted": "Deanery\nOxford", "street_address": "Deanery", "locality": "Oxford",
+            "region": "Oxfordshire", "postal_code": "OX1", "country": "GB" },
+    })
+}
+
+#[both_engines]
+async fn every_standard_claim_has_its_own_json_type() {
+    let server = TestServer::start_with(|settings| settings.implicit = true).await;
+    let mut alice = server.user("alice");
+    for (name, value) in everything().as_object().expect("an object") {
+        authmachine_provider::user_claims::check(name, value).expect("it may be stored");
+        alice = alice.claim(name, value.clone());
+    }
+    alice.create().await;
+    let app = server
+        .client("guest")
+        .scopes("openid profile email phone address")
+        .response_types(authmachine_protocol::ResponseType::ALL)
+        .create()
+        .await;
+    let user = server.find_user("alice").await.expect("made");
+    let mut expected = everything();
+    expected["sub"] = user.sub.as_str().into();
+    expected["preferred_username"] = "alice".into();
+    expected["updated_at"] = user.updated_at.seconds().into();
+    expected["email"] = "alice@example.com".into();
+    expected["email_verified"] = true.into();
+    let tokens = tokens(&server, &app, &app.authorize_url()).await;
+    assert_eq!(app.userinfo(&tokens.access_token).await.ok(), expected);
+
+    // The same in an ID token that stands alone, and none of it in one beside an access token.
+    let own = ["iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "amr", "sid", "at_hash"];
+    let browser = server.browser().log_in("alice").await;
+    let alone = browser.authorize_with(&app.authorize().with("response_type", "id_token").url()).await;
+    let mut alone = server.verify(&alone.params()["id_token"]).await;
+    alone.retain(|name, _| name == "sub" || !own.contains(&name.as_str()));
+    assert_eq!(Value::Object(alone), expected);
+    let beside = Value::Object(server.verify(tokens.id_token()).await);
+    assert!(names(&beside).iter().all(|name| own.contains(name)), "{beside}");
+}
+
+#[both_engines]
+async fn claims_come_in_the_languages_asked_for() {
+    let server = TestServer::start().await;
+    let (german, french) = ("Alice auf Deutsch", "Alice en français");
+    server
+        .user("alice")
+        .claim("name", "Alice")
+        .claim("name#de", german)
+        .claim("name#fr", french)
+        .create()
+        .await;
+    let app = server.client("guest").create().await;
+    let claims = json!({ "userinfo": { "name#fr": null }, "id_token": { "name": null } }).to_string();
+    for (locales, claims, userinfo, id_token) in [
+        (None, None, json!({ "name": "Alice" }), json!({})),
+        (Some("se"), None, json!({ "name": "Alice" }), json!({})),
+        (Some("de-AT"), None, json!({ "name": german }), json!({})),
+        (Some("de se fr"), None, json!({ "name": "Alice", "name#de": german, "name#fr": french }), json!({})),
+        (None, Some(&claims), json!({ "name": "Alice", "name#fr": french }), json!({ "name": "Alice" })),
+        (Some("de"), Some(&claims), json!({ "name": german, "name#fr": french }), json!({ "name": german })),
+        (Some("de_DE -- \u{e4}"), None, json!({ "name": "Alice" }), json!({})),
+    ] {
+        let mut request = app.authorize();
+        for (name, value) in [("claims_locales", locales), ("claims", claims.map(String::as_str))] {
+            request = value.map_or(request.clone(), |value| request.with(name, value));
+        }
+        let tokens = tokens(&server, &app, &request.url()).await;
+        let named = |mut claims: serde_json::Map<String, Value>| {
+            claims.retain(|name, _| name.starts_with("name"));
+            Value::Object(claims)
+        };
+        let answer = app.userinfo(&tokens.access_token).await.ok();
+        assert_eq!(named(answer.as_object().expect("an object").clone()), userinfo, "{locales:?}");
+        assert_eq!(named(server.verify(tokens.id_token()).await), id_token, "{locales:?}");
+        // What was asked for is asked for as long as the grant lives.
+        let refreshed = app.refresh(tokens.refresh_token()).await.ok();
+        let again = app.userinfo(&refreshed.access_token).await.ok();
+        assert_eq!(named(again.as_object().expect("an object").clone()), userinfo, "{locales:?}");
+    }
+}
+
+#[both_engines]
+async fn az8_essential_claims_that_cannot_be_had_are_left_out() {
+    let server = TestServer::start().await;
+    let app = server.client("guest").create().await;
+    let essential = json!({ "essential": true });
+    let claims = json!({
+        "userinfo": { "nickname": essential, "phone_number": essential, "unheard_of": essential, "email": { "value": "x@y" },
+            "name#de": essential, "updated_at": null },
+        "id_token": { "auth_time": essential, "acr": null, "gender": essential, "unheard_of": { "values": [1, {}] } },
+    })
+    .to_string();
+    let tokens =
+        tokens(&server, &app, &app.authorize().with("scope", "openid").with("claims", &claims).url()).await;
+    let userinfo = app.userinfo(&tokens.access_token).await.ok();
+    assert_eq!(names(&userinfo), ["email", "sub", "updated_at"]);
+    let claims = Value::Object(server.verify(tokens.id_token()).await);
+    assert_eq!(claims["acr"], "urn:authmachine:acr:pwd");
+    assert!(claims["auth_time"].is_i64());
+    assert!(claims.get("gender").is_none() && claims.get("unheard_of").is_none());
+}
+
 #[both_engines]
 async fn only_a_first_party_client_gets_ids_and_own_claims() {
     let server = TestServer::start().await;

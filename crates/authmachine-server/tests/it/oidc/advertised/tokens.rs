@@ -170,7 +170,12 @@ impl Provider {
                 // OIDC Core §2: only for a client that registered it, and only where no browser sees it.
                 Err(_) if word == "none" => {
                     let app = self.client().create().await;
-                    let app = app.change(|client| client.metadata.unsigned_id_tokens = true).await;
+                    let app = app
+                        .change(|client| {
+                            client.metadata.unsigned_id_tokens = true;
+                            client.response_types = vec![ResponseType::Code];
+                        })
+                        .await;
                     let code = self.alice.follow(&app.authorize_url()).await.code();
                     let answer = app.redeem(&code).await;
                     let is_unsigned = answer.status == 200 && header(answer.ok().id_token())["alg"] == "none";
