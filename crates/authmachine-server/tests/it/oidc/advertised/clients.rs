@@ -1,6 +1,5 @@
 //! How clients prove themselves.
 
-use authmachine_jose::{Algorithm, JwkSet};
 use authmachine_protocol::{ClientAuthMethod, basic_auth};
 use authmachine_provider::ids::ClientId;
 use authmachine_testkit::{Answer, ClientApp, ISSUER};
@@ -9,7 +8,7 @@ use serde_json::{Value, json};
 use super::{Provider, jws};
 
 /// The methods of the registry (IANA «OAuth Token Endpoint Authentication Methods»).
-const METHODS: [&str; 8] = [
+pub(super) const METHODS: [&str; 8] = [
     "none",
     "client_secret_post",
     "client_secret_basic",
@@ -61,12 +60,10 @@ impl Provider {
     /// A client that registered `method`, if there is such a one here; with a secret and keys in any case, unless it is public.
     async fn client_with(&self, method: &str) -> ClientApp {
         let app = if method == "none" { self.client().public() } else { self.client() }.create().await;
-        let keys: JwkSet =
-            Algorithm::ALL.map(|algorithm| jws::key(algorithm).public_jwk()).into_iter().collect();
         app.change(|client| {
             client.auth_method = ClientAuthMethod::from_word(method);
             if method != "none" {
-                client.metadata.jwks = Some(serde_json::to_value(keys).expect("JSON"));
+                client.metadata.jwks = Some(jws::key_set());
             }
         })
         .await

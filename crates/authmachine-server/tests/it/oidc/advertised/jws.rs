@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use authmachine_jose::{Algorithm, SigningKey};
+use authmachine_jose::{Algorithm, JwkSet, SigningKey};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{
     RSA_PKCS1_SHA384, RSA_PKCS1_SHA512, RSA_PSS_SHA384, RSA_PSS_SHA512, RsaEncoding, RsaKeyPair,
@@ -20,6 +20,12 @@ pub(super) fn key(algorithm: Algorithm) -> &'static SigningKey {
         [const { OnceLock::new() }; Algorithm::ALL.len()];
     let at = Algorithm::ALL.iter().position(|one| *one == algorithm).expect("it is one of all");
     KEYS[at].get_or_init(|| SigningKey::generate(algorithm, algorithm.as_str()).expect("the generator works"))
+}
+
+/// The public half of each [`key`], as a client registers them.
+pub(super) fn key_set() -> Value {
+    let keys: JwkSet = Algorithm::ALL.map(|algorithm| key(algorithm).public_jwk()).into_iter().collect();
+    serde_json::to_value(keys).expect("JSON")
 }
 
 /// A compact JWS: of `HS256` with `secret`, of `none` without a signature, of all others with a [`key`].

@@ -6,6 +6,7 @@ mod clients;
 mod jws;
 mod logout;
 mod objects;
+mod registration;
 mod tokens;
 
 use std::collections::BTreeSet;
@@ -106,6 +107,8 @@ struct Provider {
     server: TestServer,
     document: Map<String, Value>,
     alice: Browser,
+    /// An initial access token (RFC 7591 §3).
+    registrar: Option<String>,
     clients: AtomicU32,
 }
 
@@ -136,7 +139,16 @@ impl Provider {
         server.permit("alice", OBJECT, &["read"]).await;
         let alice = server.browser().log_in("alice").await;
         let document = server.get(PATHS[0]).send().await.ok().as_object().expect("an object").clone();
-        Self { server, document, alice, clients: AtomicU32::new(0) }
+        let registrar = match server.app().settings.registration.mode {
+            RegistrationMode::Token => {
+                let token = server.api_token_with("registrar", |token| {
+                    token.scopes = ["clients:register"].into_iter().collect();
+                });
+                Some(token.await.token)
+            }
+            RegistrationMode::Off | RegistrationMode::Open => None,
+        };
+        Self { server, document, alice, registrar, clients: AtomicU32::new(0) }
     }
 
     /// A client that may do whatever a client of the operator's may.
@@ -193,6 +205,7 @@ impl Provider {
             let proof = tokio::spawn(async move {
                 provider.check_shape(&name);
                 provider.prove(&name).await;
+                provider.registration(&name).await;
             });
             failed.extend(proof.await.is_err().then_some(member));
         }

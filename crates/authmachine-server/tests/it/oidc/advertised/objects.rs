@@ -1,6 +1,5 @@
 //! Request objects.
 
-use authmachine_jose::{Algorithm, JwkSet};
 use authmachine_testkit::{ClientApp, ISSUER, Visit, WebSite};
 use serde_json::{Map, Value, json};
 
@@ -11,10 +10,7 @@ const INSIDE: &str = "inside";
 
 impl Provider {
     async fn client_with_keys(&self) -> ClientApp {
-        let keys: JwkSet =
-            Algorithm::ALL.map(|algorithm| jws::key(algorithm).public_jwk()).into_iter().collect();
-        let jwks = serde_json::to_value(keys).expect("JSON");
-        self.client().create().await.change(|client| client.metadata.jwks = Some(jwks)).await
+        self.client().create().await.change(|client| client.metadata.jwks = Some(jws::key_set())).await
     }
 
     fn object(app: &ClientApp, algorithm: &str) -> String {

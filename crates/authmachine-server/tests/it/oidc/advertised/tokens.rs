@@ -10,6 +10,22 @@ use serde_json::{Map, Value, json};
 
 use super::{OBJECT, Provider, jws};
 
+/// The grant types of the registries (IANA «OAuth Parameters», OpenID CIBA, OpenID4VCI).
+pub(super) const GRANT_TYPES: [&str; 12] = [
+    "authorization_code",
+    "refresh_token",
+    "client_credentials",
+    "implicit",
+    "password",
+    "urn:ietf:params:oauth:grant-type:device_code",
+    "urn:ietf:params:oauth:grant-type:jwt-bearer",
+    "urn:ietf:params:oauth:grant-type:saml2-bearer",
+    "urn:ietf:params:oauth:grant-type:token-exchange",
+    "urn:ietf:params:oauth:grant-type:uma-ticket",
+    "urn:openid:params:grant-type:ciba",
+    "urn:ietf:params:oauth:grant-type:pre-authorized_code",
+];
+
 impl Provider {
     pub(super) async fn scopes(&self) {
         let app = self.client().create().await;
@@ -44,21 +60,7 @@ impl Provider {
 
     pub(super) async fn grant_types(&self) {
         let app = self.client().scopes("openid profile offline_access read").create().await;
-        let registry = [
-            "authorization_code",
-            "refresh_token",
-            "client_credentials",
-            "implicit",
-            "password",
-            "urn:ietf:params:oauth:grant-type:device_code",
-            "urn:ietf:params:oauth:grant-type:jwt-bearer",
-            "urn:ietf:params:oauth:grant-type:saml2-bearer",
-            "urn:ietf:params:oauth:grant-type:token-exchange",
-            "urn:ietf:params:oauth:grant-type:uma-ticket",
-            "urn:openid:params:grant-type:ciba",
-            "urn:ietf:params:oauth:grant-type:pre-authorized_code",
-        ];
-        for (word, is_named) in self.named("grant_types_supported", &registry) {
+        for (word, is_named) in self.named("grant_types_supported", &GRANT_TYPES) {
             match word.as_str() {
                 "authorization_code" if is_named => drop(self.tokens(&app, app.authorize()).await),
                 "refresh_token" if is_named => {
