@@ -1,7 +1,9 @@
 //! `authmachine client …`
 
+use std::path::{Path, PathBuf};
+
 use anyhow::{Context as _, Result, bail};
-use authmachine_jose::Algorithm;
+use authmachine_jose::{Algorithm, JwkSet};
 use authmachine_permissions::check_object_code;
 use authmachine_protocol::redirect_uri::{self, ClientKind};
 use authmachine_protocol::{ClientAuthMethod, GrantType, ResponseType, Scopes};
@@ -142,9 +144,15 @@ pub(crate) struct Facts {
     /// Who must use PKCE, if stricter than pkce.required: public, auto or all
     #[arg(long, value_name = "RULE", value_parser = pkce_rule)]
     pkce: Option<PkceRule>,
-    /// How it proves itself: client_secret_basic or client_secret_post; by default either
+    /// How it proves itself: client_secret_basic or client_secret_post (by default either), or private_key_jwt
     #[arg(long, value_name = "M", value_parser = auth_method)]
     auth_method: Option<ClientAuthMethod>,
+    /// A file with its public keys, a JWK Set, which check what it signs
+    #[arg(long, value_name = "FILE", conflicts_with = "jwks_uri")]
+    jwks_file: Option<PathBuf>,
+    /// Where its public keys are, fetched when they are needed
+    #[arg(long, value_name = "URI")]
+    jwks_uri: Option<String>,
 }
 
 fn grant_type(word: &str) -> Result<GrantType, String> {
@@ -188,7 +196,7 @@ fn auth_method(word: &str) -> Result<ClientAuthMethod, String> {
     match ClientAuthMethod::from_word(word) {
         Some(ClientAuthMethod::None) => Err("a client without a secret is --public".to_owned()),
         Some(method) => Ok(method),
-        None => Err("not client_secret_basic or client_secret_post".to_owned()),
+        None => Err("not client_secret_basic, client_secret_post or private_key_jwt".to_owned()),
     }
 }
 
@@ -244,8 +252,12 @@ fn add(place: &Place, new: Add) -> Result<()> {
             "warning: --secret shows the secret to every user of this machine, in the process list; use --secret-stdin",
         );
     }
+    let has_key = client.auth_method == Some(ClientAuthMethod::PrivateKeyJwt);
+    if has_key && (secret.is_some() || secret_stdin) {
+        bail!("a client with private_key_jwt has no secret");
+    }
     let (secret, is_ours) = match secret {
-        _ if public => (None, false),
+        _ if public || has_key => (None, false),
         Some(secret) => (Some(Zeroizing::new(secret)), false),
         None if secret_stdin => (Some(secret::from_stdin("secret")?), false),
         None => (Some(random::secret()), true),
@@ -298,7 +310,15 @@ fn set(place: &Place, id: &str, facts: Facts, json: bool) -> Result<()> {
     if facts.auth_method.is_some() && client.is_public() {
         bail!("{id} is a public client: it has no secret to prove itself by");
     }
+    let had_key = client.auth_method == Some(ClientAuthMethod::PrivateKeyJwt);
     apply(&installation, &mut client, facts)?;
+    match (had_key, client.auth_method == Some(ClientAuthMethod::PrivateKeyJwt)) {
+        (false, true) => client.secret_hmac = None,
+        (true, false) => {
+            output::note(format_args!("`authmachine client rotate-secret {id}` gives it a secret"))
+        }
+        _ => {}
+    }
     let (was, is) = (view(&before), view(&client));
     let changed: Vec<Value> =
         ["client_name", "redirect_uris", "post_logout_redirect_uris", "objects", "grant_types"]
@@ -312,6 +332,8 @@ fn set(place: &Place, id: &str, facts: Facts, json: bool) -> Result<()> {
                 "sector",
                 "pkce",
                 "token_endpoint_auth_method",
+                "jwks",
+                "jwks_uri",
             ])
             .filter(|field| was[field] != is[field])
             .map(Value::from)
@@ -418,6 +440,9 @@ fn rotate_secret(place: &Place, id: &str, from_stdin: bool, json: bool) -> Resul
     if client.is_public() {
         bail!("{id} is a public client: it has no secret");
     }
+    if client.auth_method == Some(ClientAuthMethod::PrivateKeyJwt) {
+        bail!("{id} has a key in place of a secret (private_key_jwt)");
+    }
     let secret = if from_stdin { secret::from_stdin("secret")? } else { random::secret() };
     let hmac = checked_hmac(&installation, &secret)?;
     let mark = weak_mark(&hmac, &secret);
@@ -475,6 +500,18 @@ fn apply(installation: &Installation, client: &mut Client, facts: Facts) -> Resu
     }
     client.pkce = facts.pkce.or(client.pkce);
     client.auth_method = facts.auth_method.or(client.auth_method);
+    if let Some(file) = &facts.jwks_file {
+        (client.metadata.jwks, client.metadata.jwks_uri) = (Some(read_keys(file)?), None);
+    }
+    if let Some(uri) = facts.jwks_uri {
+        redirect_uri::validate(&uri, ClientKind::Web)
+            .with_context(|| format!("--jwks-uri {uri:?} cannot be used"))?;
+        (client.metadata.jwks, client.metadata.jwks_uri) = (None, Some(uri));
+    }
+    let has_keys = client.metadata.jwks.is_some() || client.metadata.jwks_uri.is_some();
+    if client.auth_method == Some(ClientAuthMethod::PrivateKeyJwt) && !has_keys {
+        bail!("private_key_jwt needs the client's public keys: --jwks-file or --jwks-uri");
+    }
     if let Some(AlgorithmOrNone(algorithm)) = facts.id_token_alg {
         client.metadata.unsigned_id_tokens = algorithm.is_none();
         client.id_token_alg = algorithm.unwrap_or(client.id_token_alg);
@@ -530,6 +567,19 @@ fn host_of_all(uris: &[String]) -> Option<String> {
     let mut hosts = uris.iter().map(|uri| redirect_uri::host(uri));
     let first = hosts.next()??;
     hosts.all(|host| host.as_ref() == Some(&first)).then_some(first)
+}
+
+/// The public keys in a file, those that we can use.
+fn read_keys(file: &Path) -> Result<Value> {
+    let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+    let keys = JwkSet::parse(&text).with_context(|| format!("{} cannot be used", file.display()))?;
+    if keys.keys().is_empty() {
+        bail!(
+            "{} has no key that can be used: RSA of 2,048 bits and more, P-256, or Ed25519, to check signatures",
+            file.display()
+        );
+    }
+    Ok(serde_json::to_value(&keys)?)
 }
 
 /// What is registered is one thing, what the installation lets happen another.
@@ -630,6 +680,8 @@ fn view(client: &Client) -> Value {
         "application_type": match client.kind { ClientKind::Web => "web", ClientKind::Native => "native" },
         "public": client.is_public(),
         "token_endpoint_auth_method": client.auth_method.map(ClientAuthMethod::as_str),
+        "jwks": client.metadata.jwks,
+        "jwks_uri": client.metadata.jwks_uri,
         "first_party": client.first_party,
         "pkce": client.pkce.map(PkceRule::as_str),
         "grant_types": client.grant_types,

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use authmachine_jose::Algorithm;
+use authmachine_jose::{Algorithm, SigningKey, SigningKeyError};
 use authmachine_protocol::{ClientAuthMethod, Scopes, Timestamp, redirect_uri};
 use url::Url;
 use zeroize::Zeroizing;
@@ -55,6 +55,32 @@ type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
 #[cfg(feature = "axum")]
 pub(crate) type Pages = Arc<dyn Fn(crate::Page<'_>) -> axum::response::Response + Send + Sync>;
 
+/// What client assertions are signed with.
+#[derive(Clone)]
+pub(crate) struct ClientKey {
+    key: Arc<SigningKey>,
+    /// Whether the provider knows it by its `kid`.
+    is_named: bool,
+}
+
+impl ClientKey {
+    /// A client assertion for the provider `issuer` (RFC 7523 §3), good for a minute.
+    pub(crate) fn assertion(&self, client_id: &str, issuer: &str, now: Timestamp) -> Result<String, Error> {
+        let claims = serde_json::json!({
+            "iss": client_id,
+            "sub": client_id,
+            "aud": issuer,
+            "jti": crate::random::text(16),
+            "iat": now.seconds(),
+            "exp": now.seconds() + 60,
+        });
+        let claims = claims.to_string();
+        let sign = if self.is_named { SigningKey::sign } else { SigningKey::sign_nameless };
+        sign(&self.key, Some("JWT"), claims.as_bytes())
+            .map_err(|e| Error::Config(format!("the client key cannot sign: {e}")))
+    }
+}
+
 /// Settings that have been checked.
 pub(crate) struct Settings {
     /// As configured, without a slash at its end.
@@ -62,6 +88,7 @@ pub(crate) struct Settings {
     pub(crate) request: RequestSettings,
     pub(crate) client_secret: Option<Secret>,
     pub(crate) client_auth: Option<ClientAuthMethod>,
+    pub(crate) client_key: Option<ClientKey>,
     pub(crate) api_token: Option<Secret>,
     pub(crate) id_token_algorithm: Algorithm,
     /// An origin, such as `https://app.example`.
@@ -114,6 +141,7 @@ pub struct LoginBuilder {
     client_id: String,
     client_secret: Option<Secret>,
     client_auth: Option<ClientAuthMethod>,
+    client_key: Option<Result<ClientKey, SigningKeyError>>,
     public_url: Option<String>,
     scope: String,
     objects: Vec<String>,
@@ -140,6 +168,7 @@ impl LoginBuilder {
             client_id: client_id.into(),
             client_secret: None,
             client_auth: None,
+            client_key: None,
             public_url: None,
             scope: "openid email profile".to_owned(),
             objects: Vec::new(),
@@ -239,6 +268,15 @@ impl LoginBuilder {
     /// has it), else `client_secret_post`.
     pub fn client_auth(mut self, method: ClientAuthMethod) -> Self {
         self.client_auth = Some(method);
+        self
+    }
+
+    /// In place of a secret: a private key whose public half the provider knows (`private_key_jwt`, RFC 7523), unencrypted PKCS#8 in
+    /// PEM, as `openssl genpkey` writes it. `kid` is the name that the provider knows it by, if it does.
+    pub fn client_key(mut self, algorithm: Algorithm, kid: Option<&str>, pem: &str) -> Self {
+        let key = SigningKey::from_pem(algorithm, kid.unwrap_or_default(), pem);
+        self.client_secret = None;
+        self.client_key = Some(key.map(|key| ClientKey { key: Arc::new(key), is_named: kid.is_some() }));
         self
     }
 
@@ -388,6 +426,19 @@ impl LoginBuilder {
                 return Err(Error::Config(format!("{path:?} is the path of two routes")));
             }
         }
+        let client_key = self
+            .client_key
+            .clone()
+            .transpose()
+            .map_err(|e| Error::Config(format!("the client key cannot be used: {e}")))?;
+        let is_by_key = self.client_auth == Some(ClientAuthMethod::PrivateKeyJwt);
+        if is_by_key && client_key.is_none() {
+            return Err(Error::Config("private_key_jwt needs a client key".to_owned()));
+        }
+        if client_key.is_some() && (self.client_secret.is_some() || self.client_auth.is_some() && !is_by_key)
+        {
+            return Err(Error::Config("a client with a key has no secret".to_owned()));
+        }
         let scope = Scopes::parse(&self.scope)
             .map_err(|e| Error::Config(format!("the scope {:?} is malformed: {e}", self.scope)))?;
         let keys = self.session_keys()?;
@@ -410,6 +461,7 @@ impl LoginBuilder {
             },
             client_secret: self.client_secret,
             client_auth: self.client_auth,
+            client_key,
             api_token: self.api_token,
             id_token_algorithm: self.id_token_algorithm,
             public_url,

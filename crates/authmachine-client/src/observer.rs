@@ -110,7 +110,7 @@ impl Checks {
 }
 
 /// Members and parameters that grant something.
-const SECRETS: [&str; 9] = [
+const SECRETS: [&str; 10] = [
     "access_token",
     "refresh_token",
     "id_token",
@@ -118,6 +118,7 @@ const SECRETS: [&str; 9] = [
     "code",
     "code_verifier",
     "client_secret",
+    "client_assertion",
     "token",
     "authorization",
 ];

@@ -27,6 +27,8 @@ use crate::{
     token_check::Answer,
 };
 
+/// `client_assertion_type` (RFC 7523 §2.2).
+const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 const MIN_DOCUMENT_LIFE_SECONDS: i64 = 5 * 60;
 const MAX_DOCUMENT_LIFE_SECONDS: i64 = 24 * 60 * 60;
 /// How long the last good document stands in before the provider is asked again, and how often an unknown key may
@@ -205,7 +207,7 @@ impl Provider {
             ("code_verifier", &attempt.code_verifier),
         ];
         let auth = self.client_auth(&metadata.token_endpoint_auth_methods_supported);
-        let (answer, sent) = self.post(url, &form, auth).await?;
+        let (answer, sent) = self.post(metadata, url, &form, auth).await?;
         let mut checks = Checks::default();
         let tokens = check_tokens(url, &answer, &mut checks);
         self.settings.step(&attempt.login_id, StepKind::TokenRequest, |step| {
@@ -314,7 +316,7 @@ impl Provider {
             let Some(url) = &metadata.token_endpoint else { return Ok(Answer::NotCheckable) };
             let form = [("grant_type", "check_token_revoked"), ("access_token", access_token)];
             let auth = self.client_auth(&metadata.token_endpoint_auth_methods_supported);
-            let answer = self.ask_about_token(url, &form, auth, login_id).await?;
+            let answer = self.ask_about_token(&metadata, url, &form, auth, login_id).await?;
             match member(url, &answer, "revoked") {
                 Ok(revoked) => {
                     self.remember(CheckBy::Grant);
@@ -343,19 +345,20 @@ impl Provider {
             listed => listed,
         };
         let form = [("token", access_token), ("token_type_hint", "access_token")];
-        let answer = self.ask_about_token(url, &form, self.client_auth(methods), login_id).await?;
+        let answer = self.ask_about_token(&metadata, url, &form, self.client_auth(methods), login_id).await?;
         let active = member(url, &answer, "active")?;
         Ok(if active { Answer::Alive } else { Answer::Ended })
     }
 
     async fn ask_about_token(
         &self,
+        metadata: &ProviderMetadata,
         url: &str,
         form: &[(&str, &str)],
         auth: ClientAuthMethod,
         login_id: &str,
     ) -> Result<Response<Bytes>, Error> {
-        let (answer, sent) = self.post(url, form, auth).await?;
+        let (answer, sent) = self.post(metadata, url, form, auth).await?;
         self.settings.step(login_id, StepKind::TokenCheck, |step| {
             step.request = Some(sent);
             step.response = Some(shown_answer(&answer));
@@ -376,6 +379,9 @@ impl Provider {
 
     fn client_auth(&self, supported: &[String]) -> ClientAuthMethod {
         let takes = |method: ClientAuthMethod| supported.iter().any(|name| name == method.as_str());
+        if self.settings.client_key.is_some() {
+            return ClientAuthMethod::PrivateKeyJwt;
+        }
         match (&self.settings.client_secret, self.settings.client_auth) {
             (None, _) => ClientAuthMethod::None,
             (Some(_), Some(chosen)) => chosen,
@@ -393,12 +399,14 @@ impl Provider {
     /// Posts a form as this client. Also gives what was sent, for the observer.
     async fn post(
         &self,
+        metadata: &ProviderMetadata,
         url: &str,
         fields: &[(&str, &str)],
         auth: ClientAuthMethod,
     ) -> Result<(Response<Bytes>, Message), Error> {
         let id = self.settings.request.client_id.as_str();
         let secret = self.settings.client_secret.as_ref().map(|secret| secret.reveal()).unwrap_or_default();
+        let assertion;
         let mut fields = fields.to_vec();
         let mut request = Request::post(url)
             .header(header::ACCEPT, "application/json")
@@ -411,6 +419,11 @@ impl Provider {
             }
             ClientAuthMethod::ClientSecretPost => {
                 fields.extend([("client_id", id), ("client_secret", secret)]);
+            }
+            ClientAuthMethod::PrivateKeyJwt => {
+                let key = self.settings.client_key.as_ref().expect("checked by `build`");
+                assertion = key.assertion(id, &metadata.issuer, self.settings.now())?;
+                fields.extend([("client_assertion_type", ASSERTION_TYPE), ("client_assertion", &assertion)]);
             }
             ClientAuthMethod::None => fields.push(("client_id", id)),
         }

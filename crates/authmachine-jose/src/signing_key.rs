@@ -10,6 +10,7 @@ use aws_lc_rs::{
         RSA_PSS_SHA256, RsaKeyPair,
     },
 };
+use base64ct::{Base64, Encoding as _};
 use std::fmt;
 use zeroize::Zeroizing;
 
@@ -76,6 +77,24 @@ impl SigningKey {
             Algorithm::EdDSA => Ed25519KeyPair::from_pkcs8(pkcs8).map(KeyPair::Ed25519),
         };
         Self::new(algorithm, kid.into(), key_pair.map_err(|_| SigningKeyError::Rejected)?)
+    }
+
+    /// The same in PEM (RFC 7468 §10): `-----BEGIN PRIVATE KEY-----` and so on.
+    ///
+    /// # Errors
+    /// [`SigningKeyError::Rejected`].
+    pub fn from_pem(
+        algorithm: Algorithm,
+        kid: impl Into<String>,
+        pem: &str,
+    ) -> Result<Self, SigningKeyError> {
+        let text = pem.split_once("-----BEGIN PRIVATE KEY-----").and_then(|(_, rest)| {
+            let (text, _) = rest.split_once("-----END PRIVATE KEY-----")?;
+            Some(Zeroizing::new(text.split_ascii_whitespace().collect::<String>()))
+        });
+        let text = text.ok_or(SigningKeyError::Rejected)?;
+        let pkcs8 = Base64::decode_vec(&text).map(Zeroizing::new).map_err(|_| SigningKeyError::Rejected)?;
+        Self::from_pkcs8(algorithm, kid, &pkcs8)
     }
 
     fn new(algorithm: Algorithm, kid: String, key_pair: KeyPair) -> Result<Self, SigningKeyError> {
@@ -231,6 +250,45 @@ mod tests {
     use super::*;
     use crate::testing::{ED25519_JWK, ED25519_PKCS8, P256_JWK, P256_PKCS8, RFC7515_A2, RSA_JWK, RSA_PKCS8};
     use serde_json::json;
+
+    #[test]
+    fn a_key_is_read_from_pem_as_openssl_writes_it() {
+        let text = Base64::encode_string(P256_PKCS8);
+        let lines: Vec<_> = text.as_bytes().chunks(64).map(|line| str::from_utf8(line).unwrap()).collect();
+        let pem = |label: &str, end: &str| {
+            let lines = lines.join(end);
+            format!("of somebody{end}-----BEGIN {label}-----{end}{lines}{end}-----END {label}-----{end}")
+        };
+        for end in ["\n", "\r\n"] {
+            let key = SigningKey::from_pem(Algorithm::ES256, "k", &pem("PRIVATE KEY", end)).unwrap();
+            assert_eq!(
+                key.to_pkcs8(),
+                SigningKey::from_pkcs8(Algorithm::ES256, "", P256_PKCS8).unwrap().to_pkcs8()
+            );
+        }
+        let good = pem("PRIVATE KEY", "\n");
+        for bad in [
+            "",
+            &text,
+            &pem("EC PRIVATE KEY", "\n"),
+            &pem("ENCRYPTED PRIVATE KEY", "\n"),
+            &good.replace("M", "!"),
+            &good[..80],
+        ] {
+            let refused = SigningKey::from_pem(Algorithm::ES256, "k", bad);
+            assert_eq!(refused.unwrap_err(), SigningKeyError::Rejected, "{bad}");
+        }
+        assert!(SigningKey::from_pem(Algorithm::EdDSA, "k", &good).is_err());
+    }
+
+    #[test]
+    fn a_nameless_token_has_no_kid() {
+        let key = SigningKey::from_pkcs8(Algorithm::ES256, "k", P256_PKCS8).unwrap();
+        let token = key.sign_nameless(Some("JWT"), b"{}").unwrap();
+        let verified =
+            crate::verify(&token, &[key.public_jwk()].into_iter().collect(), &Algorithm::ALL).unwrap();
+        assert_eq!((verified.header.kid, verified.header.typ.as_deref()), (None, Some("JWT")));
+    }
 
     #[test]
     fn rs256_signs_as_rfc_7515_a2_does() {

@@ -120,6 +120,8 @@ words! {
         ClientSecretBasic = "client_secret_basic",
         /// `client_id` and `client_secret` in the form body (RFC 6749 §2.3.1).
         ClientSecretPost = "client_secret_post",
+        /// A token that the client signed (RFC 7523 §2.2).
+        PrivateKeyJwt = "private_key_jwt",
         /// A public client: nothing but its `client_id`.
         None = "none",
     }

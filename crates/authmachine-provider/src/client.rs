@@ -2,8 +2,11 @@
 
 use authmachine_jose::Algorithm;
 use authmachine_protocol::redirect_uri::{self, ClientKind};
-use authmachine_protocol::{ClientAuthMethod, GrantType, ResponseType, Scopes, Timestamp};
+use authmachine_protocol::{
+    ClientAuthMethod, GrantType, Params, ResponseType, Scopes, Timestamp, basic_auth,
+};
 
+use crate::client_assertion;
 use crate::client_metadata::ClientMetadata;
 use crate::ids::ClientId;
 
@@ -106,6 +109,16 @@ impl Client {
         self.auth_method == Some(ClientAuthMethod::None)
     }
 
+    /// Whether `method` is how it may prove itself, now.
+    pub fn may_prove_itself_by(&self, method: ClientAuthMethod) -> bool {
+        use ClientAuthMethod::{ClientSecretBasic, ClientSecretPost};
+        let fits = match self.auth_method {
+            Some(registered) => registered == method,
+            None => matches!(method, ClientSecretBasic | ClientSecretPost),
+        };
+        fits && !self.disabled
+    }
+
     /// Whether it registered itself, so that nobody here has looked at it.
     pub fn is_self_registered(&self) -> bool {
         self.registration_sha256.is_some()
@@ -165,19 +178,50 @@ impl Client {
 /// How a client presented itself at an endpoint, before anything is believed.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Credentials {
-    /// `client_id`.
+    /// The client that it claims to be.
     pub client_id: String,
-    /// The secret, if one was sent.
-    pub secret: Option<String>,
-    /// By which method.
-    pub method: ClientAuthMethod,
+    /// What is to prove it.
+    pub proof: Proof,
+}
+
+/// What is to prove a client.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Proof {
+    /// Nothing: a public client.
+    Nothing,
+    /// Its secret, by HTTP Basic.
+    Basic(String),
+    /// Its secret, in the form.
+    Post(String),
+    /// A token that it signed ([`client_assertion`]).
+    Assertion(String),
+}
+
+impl Proof {
+    /// The method that this is.
+    pub fn method(&self) -> ClientAuthMethod {
+        match self {
+            Self::Nothing => ClientAuthMethod::None,
+            Self::Basic(_) => ClientAuthMethod::ClientSecretBasic,
+            Self::Post(_) => ClientAuthMethod::ClientSecretPost,
+            Self::Assertion(_) => ClientAuthMethod::PrivateKeyJwt,
+        }
+    }
+
+    /// The secret, if there is one.
+    pub fn secret(&self) -> Option<&str> {
+        match self {
+            Self::Basic(secret) | Self::Post(secret) => Some(secret),
+            Self::Nothing | Self::Assertion(_) => None,
+        }
+    }
 }
 
 impl std::fmt::Debug for Credentials {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Credentials")
             .field("client_id", &self.client_id)
-            .field("method", &self.method)
+            .field("method", &self.proof.method())
             .finish_non_exhaustive()
     }
 }
@@ -200,71 +244,146 @@ pub enum ClientAuthError {
 }
 
 impl Credentials {
-    /// Reads credentials from the `Authorization` header and the form body (RFC 6749 §2.3). Exactly one method must be used;
-    /// a `client_id` in the body beside Basic is allowed if it names the same client.
+    /// Reads credentials from the `Authorization` header and the form (RFC 6749 §2.3). Exactly one method must be used; a `client_id`
+    /// in the form beside Basic or an assertion is allowed if it names the same client.
     ///
     /// # Errors
     /// [`ClientAuthError`].
-    pub fn read(
-        authorization: Option<&str>,
-        client_id: Option<&str>,
-        client_secret: Option<&str>,
-    ) -> Result<Self, ClientAuthError> {
+    pub fn read(authorization: Option<&str>, form: &Params) -> Result<Self, ClientAuthError> {
         let basic = match authorization {
             None => None,
-            Some(header) => match authmachine_protocol::basic_auth::decode(header) {
+            Some(header) => match basic_auth::decode(header) {
                 Some(Ok(pair)) => Some(pair),
                 Some(Err(_)) | None => return Err(ClientAuthError::Malformed),
             },
         };
-        match (basic, client_id, client_secret) {
-            (Some(_), _, Some(_)) => Err(ClientAuthError::Conflicting),
-            (Some((id, _)), Some(named), None) if id != named => Err(ClientAuthError::Conflicting),
-            (Some((client_id, secret)), _, None) => {
-                Ok(Self { client_id, secret: Some(secret), method: ClientAuthMethod::ClientSecretBasic })
+        let named = form.get("client_id");
+        let secret = form.get("client_secret");
+        let assertion = (form.get("client_assertion_type"), form.get("client_assertion"));
+        match (basic, secret, assertion) {
+            (Some((id, _)), None, (None, None)) if named.is_some_and(|named| named != id) => {
+                Err(ClientAuthError::Conflicting)
             }
-            (None, Some(id), Some(secret)) => Ok(Self {
-                client_id: id.to_owned(),
-                secret: Some(secret.to_owned()),
-                method: ClientAuthMethod::ClientSecretPost,
-            }),
-            (None, Some(id), None) => {
-                Ok(Self { client_id: id.to_owned(), secret: None, method: ClientAuthMethod::None })
+            (Some((client_id, secret)), None, (None, None)) => {
+                Ok(Self { client_id, proof: Proof::Basic(secret) })
             }
-            (None, None, _) => Err(ClientAuthError::Missing),
+            (None, Some(secret), (None, None)) => {
+                let client_id = named.ok_or(ClientAuthError::Missing)?.to_owned();
+                Ok(Self { client_id, proof: Proof::Post(secret.to_owned()) })
+            }
+            (None, None, (None, None)) => {
+                let client_id = named.ok_or(ClientAuthError::Missing)?.to_owned();
+                Ok(Self { client_id, proof: Proof::Nothing })
+            }
+            // Whether `named` is the assertion's client is found out with everything else in it.
+            (None, None, (Some(client_assertion::TYPE), Some(assertion))) => {
+                let client_id =
+                    named.map(str::to_owned).or_else(|| client_assertion::claimed_client(assertion));
+                let client_id = client_id.ok_or(ClientAuthError::Failed)?;
+                Ok(Self { client_id, proof: Proof::Assertion(assertion.to_owned()) })
+            }
+            // RFC 7521 §4.2.1: another type, or half of it.
+            (None, None, _) => Err(ClientAuthError::Failed),
+            _ => Err(ClientAuthError::Conflicting),
         }
     }
 }
 
-/// Decides whether `credentials` prove `client`. `presented_hmac` is the presented secret under the installation's key; it is
-/// computed for unknown clients too, so that both take the same time.
+/// Decides whether a secret, or nothing at all, proves `client`. `presented_hmac` is the presented secret under the installation's
+/// key; it is computed for unknown clients too, so that both take the same time. An assertion is decided on elsewhere
+/// ([`client_assertion`]), and proves nothing here.
 ///
 /// # Errors
 /// [`ClientAuthError::Failed`], whatever the cause.
 pub fn authenticate(
     client: Option<&Client>,
-    credentials: &Credentials,
-    presented_hmac: Option<&[u8; 32]>,
+    proof: &Proof,
+    presented_hmac: &[u8; 32],
 ) -> Result<(), ClientAuthError> {
-    let refused = Err(ClientAuthError::Failed);
     // Compared against something even when there is no client.
     let expected = client.and_then(|client| client.secret_hmac).unwrap_or([0; 32]);
-    let same = presented_hmac.is_some_and(|given| authmachine_jose::constant_time_eq(given, &expected));
-    let Some(client) = client.filter(|client| !client.disabled) else { return refused };
-    let method_fits = match client.auth_method {
-        Some(registered) => registered == credentials.method,
-        None => credentials.method != ClientAuthMethod::None,
-    };
-    match credentials.method {
-        _ if !method_fits => refused,
-        ClientAuthMethod::None if credentials.secret.is_none() => Ok(()),
-        ClientAuthMethod::None => refused,
-        _ if same
-            && client.secret_hmac.is_some()
-            && credentials.secret.as_deref().is_some_and(|s| !s.is_empty()) =>
-        {
-            Ok(())
+    let same = authmachine_jose::constant_time_eq(presented_hmac, &expected);
+    let is_proven = client.is_some_and(|client| {
+        client.may_prove_itself_by(proof.method())
+            && match proof {
+                Proof::Nothing => true,
+                Proof::Basic(secret) | Proof::Post(secret) => {
+                    same && client.secret_hmac.is_some() && !secret.is_empty()
+                }
+                Proof::Assertion(_) => false,
+            }
+    });
+    if is_proven { Ok(()) } else { Err(ClientAuthError::Failed) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ca1_exactly_one_method_is_read() {
+        use ClientAuthError::{Conflicting, Failed, Malformed, Missing};
+        // {"alg":"none"} and {"sub":"shop"}.
+        const JWT: &str = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJzaG9wIn0.";
+        let basic = basic_auth::encode("shop", "s");
+        let basic = Some(basic.as_str());
+        let id = ("client_id", "shop");
+        let other = ("client_id", "other");
+        let secret = ("client_secret", "s");
+        let kind = ("client_assertion_type", client_assertion::TYPE);
+        let saml = ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:saml2-bearer");
+        let jwt = ("client_assertion", JWT);
+        let credentials = |client_id: &str, proof| Ok(Credentials { client_id: client_id.to_owned(), proof });
+        let text = str::to_owned;
+        for (authorization, form, expected) in [
+            (None, vec![], Err(Missing)),
+            (None, vec![id], credentials("shop", Proof::Nothing)),
+            (None, vec![secret], Err(Missing)),
+            (None, vec![id, secret], credentials("shop", Proof::Post(text("s")))),
+            (basic, vec![], credentials("shop", Proof::Basic(text("s")))),
+            (basic, vec![id], credentials("shop", Proof::Basic(text("s")))),
+            (basic, vec![other], Err(Conflicting)),
+            (basic, vec![secret], Err(Conflicting)),
+            (Some("Digest x"), vec![id], Err(Malformed)),
+            (None, vec![kind, jwt], credentials("shop", Proof::Assertion(text(JWT)))),
+            (None, vec![id, kind, jwt], credentials("shop", Proof::Assertion(text(JWT)))),
+            (None, vec![other, kind, jwt], credentials("other", Proof::Assertion(text(JWT)))),
+            (None, vec![kind, ("client_assertion", "x")], Err(Failed)),
+            (None, vec![id, jwt], Err(Failed)),
+            (None, vec![id, kind], Err(Failed)),
+            (None, vec![id, saml, jwt], Err(Failed)),
+            (None, vec![id, secret, kind, jwt], Err(Conflicting)),
+            (None, vec![id, secret, jwt], Err(Conflicting)),
+            (None, vec![id, secret, kind], Err(Conflicting)),
+            (basic, vec![kind, jwt], Err(Conflicting)),
+            (basic, vec![saml], Err(Conflicting)),
+        ] {
+            let params: Params = form.iter().copied().collect();
+            let read = Credentials::read(authorization, &params);
+            assert!(read == expected, "{authorization:?} {form:?}: {read:?}");
         }
-        _ => refused,
+    }
+
+    #[test]
+    fn ca1_the_registered_method_is_the_only_one() {
+        use ClientAuthMethod::{ClientSecretBasic, ClientSecretPost, None as Nothing, PrivateKeyJwt};
+        for (registered, allowed) in [
+            (None, vec![ClientSecretBasic, ClientSecretPost]),
+            (Some(ClientSecretBasic), vec![ClientSecretBasic]),
+            (Some(ClientSecretPost), vec![ClientSecretPost]),
+            (Some(PrivateKeyJwt), vec![PrivateKeyJwt]),
+            (Some(Nothing), vec![Nothing]),
+        ] {
+            let mut client = Client { auth_method: registered, ..crate::testing::shop() };
+            for method in ClientAuthMethod::ALL {
+                assert_eq!(
+                    client.may_prove_itself_by(*method),
+                    allowed.contains(method),
+                    "{registered:?} {method}"
+                );
+            }
+            client.disabled = true;
+            assert!(!ClientAuthMethod::ALL.iter().any(|method| client.may_prove_itself_by(*method)));
+        }
     }
 }

@@ -10,6 +10,7 @@ pub mod authorize;
 pub mod back_channel_logout;
 pub mod browser_session;
 pub mod client;
+pub mod client_assertion;
 pub mod client_metadata;
 pub mod consent;
 pub mod event;

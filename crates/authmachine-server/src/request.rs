@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use authmachine_jose::strict_json;
 use authmachine_protocol::{ErrorCode, Params};
+use authmachine_provider::Timestamp;
 use authmachine_provider::api_token::ApiToken;
-use authmachine_provider::client::{self, Client, ClientAuthError, Credentials};
+use authmachine_provider::client::{self, Client, ClientAuthError, Credentials, Proof};
+use authmachine_provider::client_assertion::{self, AssertionError};
 use authmachine_provider::event::EventKind;
 use authmachine_provider::handle::Presented;
 use authmachine_provider::ids::Kind;
@@ -17,8 +19,10 @@ use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde_json::{Map, Value};
 
 use crate::app::App;
+use crate::client_keys;
 use crate::error::OAuthError;
 use crate::middleware::current_source;
+use crate::oidc;
 
 /// The most bytes of a form.
 pub const MAX_FORM_BYTES: usize = 64 * 1024;
@@ -199,7 +203,8 @@ pub fn is_known(headers: &HeaderMap, etag: &str) -> bool {
         .any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag)
 }
 
-/// Authenticates the client of a request (RFC 6749 §2.3): confidential ones by their secret, public ones by nothing.
+/// Authenticates the client of a request (RFC 6749 §2.3): confidential ones by their secret or by an assertion, public ones by
+/// nothing.
 ///
 /// # Errors
 /// `invalid_client`, `invalid_request`, or 429 after too many failures.
@@ -208,9 +213,7 @@ pub async fn authenticate_client(
     headers: &HeaderMap,
     form: &Params,
 ) -> Result<Client, OAuthError> {
-    let authorization = authorization(headers)?;
-    let credentials = Credentials::read(authorization, form.get("client_id"), form.get("client_secret"))
-        .map_err(OAuthError::client)?;
+    let credentials = Credentials::read(authorization(headers)?, form).map_err(OAuthError::client)?;
 
     let now = app.now();
     let source = current_source();
@@ -224,23 +227,21 @@ pub async fn authenticate_client(
         .await?;
     throttle::check(&tries, FREE_CLIENT_FAILURES, now).map_err(OAuthError::throttled)?;
 
-    let hmac = app.secrets.client_secret(credentials.secret.as_deref().unwrap_or_default());
-    let presented = credentials.secret.as_ref().map(|_| &hmac);
-    let refused = match (client::authenticate(client.as_ref(), &credentials, presented), client) {
+    let (why, client) = match (prove(app, client.as_ref(), &credentials.proof, now).await?, client) {
         (Ok(()), Some(client)) => {
             if tries.failures > 0 {
                 app.store.write_later(move |tx| tx.clear_throttle(&of_client));
             }
             return Ok(client);
         }
-        (refused, client) => (refused.err().unwrap_or(ClientAuthError::Failed), client),
+        (proven, client) => (proven.err().flatten(), client),
     };
 
-    let (error, client) = refused;
     let is_known = client.is_some();
     let of_source = app.secrets.throttle("clients of", &source);
     let mut event = app.event(EventKind::ClientRefused, "anonymous");
     event.client = client.map(|client| client.client_id);
+    event.detail.extend(why.map(|why| ("why".to_owned(), why.into())));
     let verdict = app
         .store
         .write(app.write_deadline(), move |tx| {
@@ -257,7 +258,43 @@ pub async fn authenticate_client(
         })
         .await?;
     verdict.map_err(OAuthError::throttled)?;
-    Err(OAuthError::client(error))
+    Err(OAuthError::client(ClientAuthError::Failed))
+}
+
+/// Whether `proof` proves `client`; if not, why, as far as that is more than a wrong secret. The client is not told.
+async fn prove(
+    app: &App,
+    client: Option<&Client>,
+    proof: &Proof,
+    now: Timestamp,
+) -> Result<Result<(), Option<String>>, StoreError> {
+    let Proof::Assertion(assertion) = proof else {
+        let hmac = app.secrets.client_secret(proof.secret().unwrap_or_default());
+        return Ok(client::authenticate(client, proof, &hmac).map_err(|_| None));
+    };
+    let Some(client) = client.filter(|client| client.may_prove_itself_by(proof.method())) else {
+        return Ok(Err(None));
+    };
+    let verified = client_keys::verify(app, client, assertion, client_assertion::algorithms(client)).await;
+    let issuer = &app.settings.issuer;
+    let audiences = [issuer.as_str(), &issuer.url(oidc::TOKEN)];
+    let checked = match &verified {
+        Ok(verified) => client_assertion::check(verified, &client.client_id, &audiences, now),
+        Err(why) => return Ok(Err(Some(why.to_string()))),
+    };
+    let accepted = match checked {
+        Ok(accepted) => accepted,
+        Err(why) => return Ok(Err(Some(why.to_string()))),
+    };
+    // Last: an assertion that proves nothing uses nothing up.
+    let id = client.id;
+    let is_first = app
+        .store
+        .write(app.write_deadline(), move |tx| {
+            tx.take_assertion_id(id, &accepted.jti_sha256, accepted.remember_until)
+        })
+        .await?;
+    Ok(if is_first { Ok(()) } else { Err(Some(AssertionError::Used.to_string())) })
 }
 
 /// Why an API token is of no use.

@@ -77,6 +77,8 @@ statements! {
     OLD_CHANGES = oldest!("changes", "revision", "at <= $2 AND revision <= $3");
     THROTTLES = "DELETE FROM throttles WHERE name IN
         (SELECT name FROM throttles WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)";
+    ASSERTION_IDS = "DELETE FROM assertion_ids WHERE (client_id, jti_sha256) IN
+        (SELECT client_id, jti_sha256 FROM assertion_ids WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)";
     SIGNING_KEYS = "DELETE FROM signing_keys WHERE expires_at <= $1";
 }
 
@@ -106,6 +108,7 @@ impl Tx {
         done += self.run(INTERACTIONS, params![rows, now])?;
         done += self.run(CODES, params![rows, now.plus_seconds(-CODES_S)])?;
         done += self.run(THROTTLES, params![now, rows])?;
+        done += self.run(ASSERTION_IDS, params![now, rows])?;
         done += self.run(EVENTS, params![rows, now.plus_seconds(-EVENTS_S)])?;
         let last = self.current_revision()? - CHANGES;
         done += self.run(OLD_CHANGES, params![rows, now.plus_seconds(-CHANGES_S), last])?;

@@ -6,6 +6,7 @@
 
 mod access_tokens;
 mod api_tokens;
+mod assertion_ids;
 mod authorization_codes;
 mod changes;
 mod cleanup;
@@ -50,6 +51,7 @@ pub use users::Inserted;
 pub(crate) const STATEMENTS: &[&[(&str, &str)]] = &[
     access_tokens::STATEMENTS,
     api_tokens::STATEMENTS,
+    assertion_ids::STATEMENTS,
     authorization_codes::STATEMENTS,
     changes::STATEMENTS,
     cleanup::STATEMENTS,

@@ -27,7 +27,9 @@ const STEPS: &[Step] = steps![
     2 "0002_response_types",
     3 "0003_client_metadata",
     4 "0004_key_schedule",
-    5 "0005_logout_deliveries", 6 "0006_client_logos",
+    5 "0005_logout_deliveries",
+    6 "0006_client_logos",
+    7 "0007_assertions",
 ];
 
 const NEWEST: i64 = STEPS[STEPS.len() - 1].version;

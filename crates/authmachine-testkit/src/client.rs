@@ -1,14 +1,17 @@
 //! Client applications: how they are registered, and what they do.
 
 use std::ops::Deref;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use authmachine_jose::Algorithm;
+use authmachine_jose::{Algorithm, SigningKey};
 use authmachine_protocol::redirect_uri::ClientKind;
 use authmachine_protocol::{ClientAuthMethod, GrantType, ResponseType, Scopes, basic_auth, form, pkce};
 use authmachine_provider::client::{Client, PkceRule};
+use authmachine_provider::client_assertion::TYPE as ASSERTION_TYPE;
 use authmachine_provider::client_metadata::ClientMetadata;
 use authmachine_provider::ids::ClientId;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::answer::Answer;
 use crate::server::TestServer;
@@ -20,6 +23,7 @@ pub struct ClientBuilder {
     server: TestServer,
     client: Client,
     secret: Option<String>,
+    key: Option<Arc<SigningKey>>,
     auth: ClientAuth,
 }
 
@@ -30,6 +34,8 @@ pub enum ClientAuth {
     Post,
     /// HTTP Basic.
     Basic,
+    /// A token that it signed, fresh for each request.
+    Assertion,
     /// `client_id` alone.
     Nothing,
 }
@@ -63,6 +69,7 @@ impl ClientBuilder {
             server,
             client,
             secret: Some(format!("the secret of {client_id} 0123456789")),
+            key: None,
             auth: ClientAuth::Post,
         }
     }
@@ -91,6 +98,7 @@ impl ClientBuilder {
         self.auth = match method {
             ClientAuthMethod::ClientSecretBasic => ClientAuth::Basic,
             ClientAuthMethod::ClientSecretPost => ClientAuth::Post,
+            ClientAuthMethod::PrivateKeyJwt => ClientAuth::Assertion,
             ClientAuthMethod::None => return self.public(),
         };
         self.client.auth_method = Some(method);
@@ -177,25 +185,31 @@ impl ClientBuilder {
 
     /// Its public keys, by value.
     pub fn jwks(mut self, jwks: &Value) -> Self {
-        self.client.metadata.jwks = Some(jwks.clone());
+        (self.client.metadata.jwks, self.client.metadata.jwks_uri) = (Some(jwks.clone()), None);
         self
     }
 
     /// Where its public keys are.
     pub fn jwks_uri(mut self, uri: &str) -> Self {
-        self.client.metadata.jwks_uri = Some(uri.to_owned());
+        (self.client.metadata.jwks, self.client.metadata.jwks_uri) = (None, Some(uri.to_owned()));
         self
+    }
+
+    /// Proves itself by what it signs with `key`, whose public half is registered unless [`jwks_uri`](Self::jwks_uri) follows.
+    pub fn private_key_jwt(mut self, key: &Arc<SigningKey>) -> Self {
+        (self.secret, self.key) = (None, Some(key.clone()));
+        self.auth_method(ClientAuthMethod::PrivateKeyJwt).jwks(&json!({ "keys": [key.public_jwk()] }))
     }
 
     /// Registers it.
     pub async fn create(self) -> ClientApp {
-        let Self { server, mut client, secret, auth } = self;
+        let Self { server, mut client, secret, key, auth } = self;
         client.secret_hmac = secret.as_ref().map(|secret| server.app().secrets.client_secret(secret));
         server.note_secret(secret.as_deref().unwrap_or_default());
         let new = client.clone();
         assert!(server.write(move |tx| tx.insert_client(&new)).await, "the client_id is free");
         server.reload().await;
-        ClientApp { server, record: client, secret, auth }
+        ClientApp { server, record: client, secret, key, auth }
     }
 }
 
@@ -207,6 +221,7 @@ pub struct ClientApp {
     pub record: Client,
     /// Its secret.
     pub secret: Option<String>,
+    pub(crate) key: Option<Arc<SigningKey>>,
     pub(crate) auth: ClientAuth,
 }
 
@@ -248,6 +263,37 @@ impl ClientApp {
         Self { secret: Some(secret.to_owned()), ..self.clone() }
     }
 
+    /// The same application with another key, which nobody was told of.
+    pub fn with_key(&self, key: &Arc<SigningKey>) -> Self {
+        Self { key: Some(key.clone()), ..self.clone() }
+    }
+
+    /// The claims of an assertion (RFC 7523 §3): good now, for a minute, once.
+    pub fn assertion_claims(&self) -> Value {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let now = self.server.clock().now().seconds();
+        json!({
+            "iss": self.id(),
+            "sub": self.id(),
+            "aud": self.server.issuer(),
+            "jti": format!("assertion {}", COUNT.fetch_add(1, Relaxed)),
+            "iat": now,
+            "exp": now + 60,
+        })
+    }
+
+    /// Signs a token with these claims.
+    pub fn sign(&self, typ: Option<&str>, claims: &Value) -> String {
+        let key = self.key.as_ref().expect("it has a key");
+        key.sign(typ, claims.to_string().as_bytes()).expect("it signs")
+    }
+
+    /// Sends a form to an endpoint with this assertion.
+    pub async fn post_assertion(&self, target: &str, fields: &[(&str, &str)], assertion: &str) -> Answer {
+        let proof = [("client_assertion_type", ASSERTION_TYPE), ("client_assertion", assertion)];
+        self.server.post(target).form(&[fields, &proof].concat()).send().await
+    }
+
     /// Changes the registration.
     pub async fn change(&self, change: impl FnOnce(&mut Client)) -> Self {
         let mut record = self.record.clone();
@@ -284,6 +330,10 @@ impl ClientApp {
             ClientAuth::Post => fields.extend([("client_id", self.id()), ("client_secret", secret)]),
             ClientAuth::Basic => {
                 request = request.header("authorization", &basic_auth::encode(self.id(), secret))
+            }
+            ClientAuth::Assertion => {
+                let assertion = self.sign(Some("JWT"), &self.assertion_claims());
+                return self.post_assertion(target, &fields, &assertion).await;
             }
             ClientAuth::Nothing => fields.push(("client_id", self.id())),
         }

@@ -93,10 +93,11 @@ impl RegisteredClient {
         let record = found.expect("the store answers").expect("it is there");
         let auth = match record.auth_method {
             Some(ClientAuthMethod::ClientSecretBasic) => ClientAuth::Basic,
+            Some(ClientAuthMethod::PrivateKeyJwt) => ClientAuth::Assertion,
             Some(ClientAuthMethod::None) => ClientAuth::Nothing,
             _ => ClientAuth::Post,
         };
         let secret = self.body["client_secret"].as_str().map(str::to_owned);
-        ClientApp { server: self.server.clone(), record, secret, auth }
+        ClientApp { server: self.server.clone(), record, secret, key: None, auth }
     }
 }

@@ -256,9 +256,10 @@ impl TestServer {
     }
 
     fn note_secrets_of_form(&self, form: &[u8]) {
-        const NAMES: [&str; 11] = [
+        const NAMES: [&str; 12] = [
             "id_token",
             "client_secret",
+            "client_assertion",
             "password",
             "current_password",
             "new_password",

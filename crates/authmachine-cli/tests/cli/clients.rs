@@ -309,3 +309,70 @@ fn what_makes_no_sense_is_refused() {
     }
     assert_eq!(place.event_kinds(0), ["client_created"]);
 }
+
+#[test]
+fn ca4_a_client_with_a_key_has_no_secret() {
+    const KEYS: &str = r#"{"keys":[
+        {"kty":"RSA","use":"enc","n":"AQAB","e":"AQAB"},
+        {"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo","kid":"one","x5c":["MIIB"]}
+    ]}"#;
+    let place = Place::new();
+    let file = place.write("keys.json", KEYS);
+    let file = file.to_str().expect("UTF-8");
+    let add = ["client", "add", "--id", "shop", "--redirect-uri", URI, "--auth-method", "private_key_jwt"];
+    let made = place.json(&[&add[..], &["--jwks-file", file]].concat());
+    assert_eq!(
+        (made.get("client_secret"), &made["token_endpoint_auth_method"]),
+        (None, &"private_key_jwt".into())
+    );
+    // What checks signatures is kept, and nothing else of the file.
+    let kept = serde_json::json!([{ "kty": "OKP", "use": "sig", "kid": "one", "crv": "Ed25519",
+        "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo" }]);
+    assert_eq!((&made["jwks"]["keys"], &made["jwks_uri"]), (&kept, &serde_json::Value::Null));
+    assert!(place.refused(&["client", "rotate-secret", "shop"]).contains("a key in place of a secret"));
+
+    let uri = "https://shop.example/jwks";
+    let changed = place.json(&["client", "set", "shop", "--jwks-uri", uri]);
+    assert_eq!((&changed["jwks"], &changed["jwks_uri"]), (&serde_json::Value::Null, &uri.into()));
+    place.ok(&["client", "set", "shop", "--auth-method", "client_secret_post"]);
+    place.ok(&["client", "rotate-secret", "shop"]);
+    // Back again, the secret is gone.
+    place.ok(&["client", "set", "shop", "--auth-method", "private_key_jwt"]);
+    place.ok(&["client", "set", "shop", "--auth-method", "client_secret_basic"]);
+    let store = place.store();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let found = runtime.block_on(store.read(|reads| reads.find_client_by_client_id("shop")));
+    assert_eq!(found.expect("it reads").expect("it is there").secret_hmac, None);
+}
+
+#[test]
+fn jw8_keys_that_cannot_be_used_are_refused() {
+    let place = Place::new();
+    let add = ["client", "add", "--id", "shop", "--redirect-uri", URI, "--auth-method", "private_key_jwt"];
+    let refused = |more: &[&str]| place.refused(&[&add[..], more].concat());
+    assert!(refused(&[]).contains("--jwks-file or --jwks-uri"));
+    assert!(refused(&["--jwks-file", "/nowhere/keys.json"]).contains("cannot read"));
+    for (text, why) in [
+        (
+            r#"{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo","d":"AQAB"}]}"#,
+            "private",
+        ),
+        (r#"{"keys":[{"kty":"oct","k":"c2VjcmV0"}]}"#, "private"),
+        (r#"{"keys":[{"kty":"EC","crv":"P-521"}]}"#, "no key that can be used"),
+        (r#"{"keys":[]}"#, "no key that can be used"),
+        ("-----BEGIN PUBLIC KEY-----", "cannot be used"),
+    ] {
+        let file = place.write("keys.json", text);
+        let said = refused(&["--jwks-file", file.to_str().expect("UTF-8")]);
+        assert!(said.contains(why), "{text}: {said}");
+    }
+    for uri in ["http://shop.example/jwks", "https://user@shop.example/jwks", "file:///etc/passwd", "jwks"] {
+        assert!(refused(&["--jwks-uri", uri]).contains("--jwks-uri"), "{uri}");
+    }
+    let uri = "https://shop.example/jwks";
+    assert!(
+        refused(&["--jwks-uri", uri, "--secret", "a secret that is long enough 0123"])
+            .contains("has no secret")
+    );
+    place.ok(&[&add[..], &["--jwks-uri", uri]].concat());
+}

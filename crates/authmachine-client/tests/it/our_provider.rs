@@ -1,8 +1,12 @@
 //! Against our own provider: its real router over a real store, called in process.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use authmachine_client::{HttpAnswer, HttpClient, HttpError, Login, LoginBuilder, User};
+use authmachine_client::{
+    Algorithm, ClientAuthMethod, HttpAnswer, HttpClient, HttpError, Login, LoginBuilder, User,
+};
+use authmachine_jose::SigningKey;
 use authmachine_testkit::{Browser as Person, ClientBuilder, TestServer};
 use axum::{Router, routing::get};
 use bytes::Bytes;
@@ -183,4 +187,42 @@ async fn es256_works_as_rs256_does() {
     assert_eq!(app.sign_in().await.location(), "/");
     let mut wrong = start(&server, "slow", &person, register, |builder| builder).await;
     assert_eq!(wrong.sign_in().await.status, StatusCode::BAD_GATEWAY, "not as registered");
+}
+
+#[tokio::test]
+async fn ca4_a_client_with_a_key_needs_no_secret() {
+    let server = TestServer::start().await;
+    let person = server.browser().log_in("alice").await;
+    // As `openssl genpkey -algorithm ed25519` writes it.
+    const PEM: &str = "-----BEGIN PRIVATE KEY-----\n\
+        MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g\n\
+        -----END PRIVATE KEY-----\n";
+    for (name, kid) in [("named", Some("k1")), ("nameless", None)] {
+        let key = SigningKey::from_pem(Algorithm::EdDSA, kid.unwrap_or_default(), PEM).expect("a key");
+        let mut jwk = serde_json::to_value(key.public_jwk()).expect("JSON");
+        if kid.is_none() {
+            jwk.as_object_mut().expect("an object").remove("kid");
+        }
+        let register = |client: ClientBuilder| {
+            let jwks = serde_json::json!({ "keys": [jwk] });
+            client.first_party().private_key_jwt(&Arc::new(key)).jwks(&jwks)
+        };
+        let set = |builder: LoginBuilder| builder.client_key(Algorithm::EdDSA, kid, PEM);
+        let mut app = start(&server, name, &person, register, set).await;
+        let back = app.sign_in().await;
+        assert_eq!((back.status, back.location()), (StatusCode::SEE_OTHER, "/"), "{}", back.body);
+        // The token check proves the client by another assertion.
+        assert_eq!(app.home().await, "alice Alive true");
+    }
+    let builder = || Login::builder("https://id.example", "shop").public_url("https://shop.example");
+    assert!(builder().client_key(Algorithm::EdDSA, None, PEM).build().is_ok());
+    for wrong in [
+        builder().client_key(Algorithm::ES256, None, PEM),
+        builder().client_key(Algorithm::EdDSA, None, "no key"),
+        builder().client_auth(ClientAuthMethod::PrivateKeyJwt),
+        builder().client_key(Algorithm::EdDSA, None, PEM).client_secret("a secret"),
+        builder().client_key(Algorithm::EdDSA, None, PEM).client_auth(ClientAuthMethod::ClientSecretPost),
+    ] {
+        assert!(wrong.build().is_err());
+    }
 }

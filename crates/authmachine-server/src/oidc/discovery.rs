@@ -55,7 +55,8 @@ pub fn metadata_of(settings: &Settings, keys: &KeyRing) -> ProviderMetadata {
     let auth_methods: Vec<String> =
         ClientAuthMethod::ALL.iter().map(|method| method.as_str().to_owned()).collect();
     let confidential =
-        words(&[ClientAuthMethod::ClientSecretBasic.as_str(), ClientAuthMethod::ClientSecretPost.as_str()]);
+        auth_methods.iter().filter(|method| *method != ClientAuthMethod::None.as_str()).cloned().collect();
+    let assertion_algs: Vec<String> = Algorithm::ALL.iter().map(|a| a.as_str().to_owned()).collect();
     let mut claims =
         words(&["iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "at_hash", "sid"]);
     claims.extend(settings.implicit.then(|| "c_hash".to_owned()));
@@ -98,8 +99,11 @@ pub fn metadata_of(settings: &Settings, keys: &KeyRing) -> ProviderMetadata {
             .collect(),
         userinfo_signing_alg_values_supported: algorithms,
         token_endpoint_auth_methods_supported: auth_methods.clone(),
+        token_endpoint_auth_signing_alg_values_supported: assertion_algs.clone(),
         revocation_endpoint_auth_methods_supported: auth_methods,
+        revocation_endpoint_auth_signing_alg_values_supported: assertion_algs.clone(),
         introspection_endpoint_auth_methods_supported: confidential,
+        introspection_endpoint_auth_signing_alg_values_supported: assertion_algs,
         display_values_supported: words(&["page"]),
         claim_types_supported: words(&["normal"]),
         claims_supported: claims,

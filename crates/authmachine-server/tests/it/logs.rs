@@ -102,9 +102,9 @@ async fn lg2_secret_types_print_nothing() {
         refresh_token: tokens.refresh_token.clone(),
         id_token: tokens.id_token.clone(),
     };
-    let credentials =
-        authmachine_provider::client::Credentials::read(None, Some("shop"), app.secret.as_deref())
-            .expect("legal");
+    let secret = app.secret.as_deref().expect("confidential");
+    let form = authmachine_protocol::Params::from_iter([("client_id", "shop"), ("client_secret", secret)]);
+    let credentials = authmachine_provider::client::Credentials::read(None, &form).expect("legal");
     let params = authmachine_protocol::Params::parse(b"password=hidden-by-debug").expect("legal");
     let keys = server.store().read(|reads| reads.list_signing_keys()).await.expect("it answers");
     let sealed: String = keys[0].private_sealed.iter().map(|byte| format!("{byte}, ")).collect();

@@ -1,6 +1,7 @@
 //! Every method of the store, on both engines.
 
 mod api_tokens;
+mod assertion_ids;
 mod changes;
 mod cleanup;
 mod clients;

@@ -36,6 +36,7 @@ both_engines! {
         for column in added {
             store.run_sql(&format!("ALTER TABLE clients DROP COLUMN {column}"));
         }
+        store.run_sql("DROP TABLE assertion_ids");
         store.run_sql("ALTER TABLE signing_keys DROP COLUMN active_from");
         store.run_sql("DROP TABLE logout_deliveries");
         store.run_sql("DELETE FROM schema_steps WHERE version >= 2");

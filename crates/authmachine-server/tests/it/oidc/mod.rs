@@ -3,6 +3,7 @@
 mod advertised;
 mod authorize;
 mod back_channel_logout;
+mod client_assertions;
 mod client_authentication;
 mod client_keys;
 mod client_logo;

@@ -355,6 +355,8 @@ async fn dr2_values_that_are_not_offered_are_refused() {
     ask(&server, &two).await.assert_error(400, "invalid_client_metadata");
     let public = json!({ "grant_types": ["client_credentials"], "token_endpoint_auth_method": "none" });
     ask(&server, &public).await.assert_error(400, "invalid_client_metadata");
+    let keyless = minimal_with("token_endpoint_auth_method", json!("private_key_jwt"));
+    ask(&server, &keyless).await.assert_error(400, "invalid_client_metadata");
     assert_eq!(server.state(), {
         let mut rows = before;
         rows.remove("throttles");
