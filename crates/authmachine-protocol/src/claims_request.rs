@@ -103,11 +103,11 @@ impl ClaimsRequest {
     }
 }
 
-/// The language tags in `claims_locales` or the like (OIDC Core §3.1.2.1): the first eight, each once. What is none is ignored.
+/// The language tags of `claims_locales` (OIDC Core §5.2): of the first eight, each once. What is none is ignored.
 pub fn language_tags(text: &str) -> Vec<String> {
     let mut tags = Vec::new();
-    text.split(' ').filter(|word| is_language_tag(word)).for_each(|tag| push_once(&mut tags, tag.to_owned()));
-    tags.truncate(MAX_LOCALES);
+    let words = text.split(' ').filter(|word| is_language_tag(word));
+    words.take(MAX_LOCALES).for_each(|tag| push_once(&mut tags, tag.to_owned()));
     tags
 }
 

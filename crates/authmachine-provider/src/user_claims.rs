@@ -1,7 +1,6 @@
 //! What is said about a user, to whom (OIDC Core §5).
 
-use authmachine_protocol::claims_request::RequestedClaim;
-use authmachine_protocol::claims_request::{AUTHMACHINE_PERMISSIONS, is_language_tag};
+use authmachine_protocol::claims_request::{AUTHMACHINE_PERMISSIONS, RequestedClaim, is_language_tag};
 use authmachine_protocol::{ClaimsRequest, Scopes};
 use serde_json::{Map, Value};
 
@@ -308,8 +307,7 @@ fn variant<'a>(user: &'a User, name: &str, tag: &str) -> Option<(&'a String, &'a
 mod tests {
     use super::*;
     use crate::grant::Use;
-    use crate::testing::NOW;
-    use crate::testing::{alice, facts, scopes};
+    use crate::testing::{NOW, alice, facts, scopes};
     use serde_json::json;
 
     fn polyglot() -> User {

@@ -133,8 +133,8 @@ pub fn make(app: &App, subject: &Subject<'_>, now: Timestamp) -> Result<String, 
     }
 }
 
-/// Verifies an `id_token_hint`, in the form that its client knows: ours by signature and issuer, and an ID token by its claims. Expired ones pass (RP-Initiated
-/// Logout §2).
+/// Verifies an `id_token_hint`: ours by signature and issuer, and an ID token by its claims. Expired ones pass (RP-Initiated
+/// Logout §2). It names user and session as its client knows them.
 pub fn verify_hint(app: &App, token: &str) -> Option<Hint> {
     let verified = authmachine_jose::verify(token, &app.current().keys.published, &Algorithm::ALL).ok()?;
     if !verified.header.has_typ("JWT") {
