@@ -20,6 +20,15 @@ pub struct ProviderMetadata {
     /// RP-initiated logout.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end_session_endpoint: Option<String>,
+    /// The frame of session management (Session Management §3.3).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub check_session_iframe: Option<String>,
+    /// Whether clients are told of logouts through frames (Front-Channel Logout §3).
+    #[serde(default)]
+    pub frontchannel_logout_supported: bool,
+    /// Whether that names the session.
+    #[serde(default)]
+    pub frontchannel_logout_session_supported: bool,
     /// Whether clients are told of logouts from server to server (Back-Channel Logout §2.1).
     #[serde(default)]
     pub backchannel_logout_supported: bool,

@@ -146,6 +146,12 @@ pub fn origin(uri: &str) -> Option<String> {
     }
 }
 
+/// Whether `uri` has the origin of one of `others`: what is framed for a client is its own (Front-Channel Logout §2).
+pub fn has_origin_of(uri: &str, others: &[String]) -> bool {
+    let own = origin(uri);
+    own.is_some() && others.iter().any(|other| origin(other) == own)
+}
+
 /// Whether `given` is the origin `own`. On loopback the machine's other names with the same port are as good: whoever types
 /// 127.0.0.1 for localhost is at the same place.
 pub fn is_own_origin(own: &str, given: &str) -> bool {
@@ -156,9 +162,9 @@ pub fn is_own_origin(own: &str, given: &str) -> bool {
     given == own || loopback_port(given).is_some_and(|theirs| loopback_port(own) == Some(theirs))
 }
 
-/// The origin of `uri` as a Content-Security-Policy can name it; `None` where it cannot, and so where no form is posted to: private
-/// schemes, IPv6 literals, and hosts with characters that mean something in a policy (CSP Level 3 §2.3.1).
-pub fn form_action(uri: &str) -> Option<String> {
+/// The origin of `uri` as a Content-Security-Policy can name it; `None` where it cannot, and so where no form is posted to and
+/// nothing is framed: private schemes, IPv6 literals, and hosts with characters that mean something in a policy (CSP Level 3 §2.3.1).
+pub fn policy_source(uri: &str) -> Option<String> {
     let origin = origin(uri)?;
     let (_, authority) = origin.split_once("://")?;
     authority.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._:".contains(&b)).then_some(origin)
@@ -256,7 +262,7 @@ mod tests {
             ("com.example.app:/cb", None),
             ("/cb", None),
         ] {
-            assert_eq!(form_action(uri).as_deref(), expected, "{uri}");
+            assert_eq!(policy_source(uri).as_deref(), expected, "{uri}");
         }
     }
 

@@ -358,7 +358,7 @@ impl Answer {
             // Tokens never stand in a query (Multiple Response Type Encoding Practices §3, §5).
             ResponseMode::Query => default == ResponseMode::Query,
             ResponseMode::Fragment => true,
-            ResponseMode::FormPost => redirect_uri::form_action(redirect_uri.as_str()).is_some(),
+            ResponseMode::FormPost => redirect_uri::policy_source(redirect_uri.as_str()).is_some(),
         };
         let (mode, mode_is_as_asked) = match asked {
             None => (default, true),

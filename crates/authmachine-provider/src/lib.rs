@@ -26,6 +26,7 @@ pub mod permission_records;
 pub mod refresh_token;
 pub mod registration;
 pub mod request_object;
+pub mod session_state;
 #[cfg(test)]
 mod testing;
 pub mod throttle;

@@ -318,11 +318,10 @@ fn check_uris(request: &RegistrationRequest, kind: ClientKind) -> Result<(), Reg
     if !request.initiate_login_uri.as_ref().is_none_or(is_https) {
         return Err(RegistrationError::NotHttps("initiate_login_uri"));
     }
-    if let Some(frame) = &request.frontchannel_logout_uri {
-        let origin = redirect_uri::origin(frame);
-        if !request.redirect_uris.iter().any(|uri| redirect_uri::origin(uri) == origin) {
-            return Err(RegistrationError::ForeignFrame);
-        }
+    if let Some(frame) = &request.frontchannel_logout_uri
+        && !redirect_uri::has_origin_of(frame, &request.redirect_uris)
+    {
+        return Err(RegistrationError::ForeignFrame);
     }
     Ok(())
 }

@@ -17,6 +17,7 @@ use crate::fetch::{FetchSetupError, Fetcher};
 use crate::keys::{self, KeyError, KeyRing};
 use crate::metrics::Metrics;
 use crate::oidc::back_channel_logout::Deliveries;
+use crate::oidc::check_session;
 use crate::oidc::discovery::Documents;
 use crate::passwords::PasswordHasher;
 use crate::secrets::Secrets;
@@ -61,6 +62,8 @@ pub struct Current {
     pub documents: Documents,
     /// Origins of registered redirect URIs, for CORS.
     pub origins: HashSet<String>,
+    /// The same as a policy names them, if they fit into one.
+    pub frame_ancestors: Option<String>,
 }
 
 /// Why the provider cannot start.
@@ -187,12 +190,13 @@ async fn load_current(
         store.read(|reads| Ok((reads.list_signing_keys()?, reads.list_clients()?))).await?;
     let keys = KeyRing::open(records, secrets, now)?;
     let documents = Documents::prepare(settings, &keys);
-    let origins = clients
+    let origins: HashSet<String> = clients
         .iter()
         .filter(|client| !client.disabled)
         .flat_map(|client| {
             client.redirect_uris.iter().filter_map(|uri| authmachine_protocol::redirect_uri::origin(uri))
         })
         .collect();
-    Ok(Current { keys, documents, origins })
+    let frame_ancestors = check_session::frame_ancestors(&origins);
+    Ok(Current { keys, documents, origins, frame_ancestors })
 }

@@ -2,7 +2,7 @@
 
 use authmachine_pages::{Chrome, Lang};
 use authmachine_provider::browser_session::{Session, Standing, TOUCH_AFTER_S};
-use authmachine_provider::handle::Presented;
+use authmachine_provider::handle::{Handle, Presented};
 use authmachine_provider::ids::Kind;
 use authmachine_provider::user::User;
 use authmachine_store::StoreError;
@@ -20,6 +20,8 @@ pub struct Browser {
     id: String,
     is_new: bool,
     device: Option<String>,
+    /// What frames of apps read of its session.
+    state: Option<String>,
     /// The session's handle, if the cookie holds one.
     pub session: Option<Presented>,
 }
@@ -39,6 +41,7 @@ impl Browser {
             id: id.unwrap_or_else(|| Base64UrlUnpadded::encode_string(&crate::random::bytes::<32>())),
             is_new,
             device: cookie(headers, &cookie_name(app, "device")).map(str::to_owned),
+            state: cookie(headers, &state_cookie_name(app)).map(str::to_owned),
             session,
         }
     }
@@ -54,6 +57,20 @@ impl Browser {
         let (nonce, mac) = device.split_at_checked(32)?;
         let expected = app.secrets.device(account, nonce);
         authmachine_jose::constant_time_eq(mac.as_bytes(), expected.as_bytes()).then_some(device)
+    }
+
+    /// What frames of apps may know of the session, as it stands: nothing where there is none. With no word of a session it stays as
+    /// it is, since in a foreign frame the browser sends us this cookie without the other.
+    pub fn state(&self, app: &App, signed_in: Option<&SignedIn>) -> BrowserState {
+        let value = match signed_in {
+            Some(SignedIn { session, is_live: true, .. }) => {
+                app.secrets.browser_state(&session.sid, session.auth_time)
+            }
+            None if self.session.is_none() => self.state.clone().unwrap_or_default(),
+            _ => String::new(),
+        };
+        let is_kept = self.state.as_deref().unwrap_or_default() == value;
+        BrowserState { value, is_kept }
     }
 
     /// What rows keep of the browser's id.
@@ -84,6 +101,21 @@ impl Browser {
         } else {
             response
         }
+    }
+}
+
+/// What frames of apps may know of the browser's session (OIDC Session Management §3.2): a value that is another one when the session
+/// is, and empty without one.
+pub struct BrowserState {
+    /// The value of the cookie.
+    pub value: String,
+    is_kept: bool,
+}
+
+impl BrowserState {
+    /// Has the browser keep it, if it keeps another.
+    pub fn keep(&self, app: &App, response: Response) -> Response {
+        if self.is_kept { response } else { with_cookie(response, &state_cookie(app, &self.value)) }
     }
 }
 
@@ -135,14 +167,31 @@ pub async fn session(app: &App, browser: &Browser) -> Result<Option<SignedIn>, S
     Ok(Some(SignedIn { session, user, is_live }))
 }
 
-/// The cookie of a session. It lasts as long as the browser runs; the server knows when the session ends.
-pub fn session_cookie(app: &App, handle: &str) -> HeaderValue {
-    set_cookie(app, "session", handle, None)
+/// The cookies of a session: its handle, and what frames of apps may know of it. They last as long as the browser runs; the server
+/// knows when the session ends.
+pub fn session_cookies(app: &App, session: &Session, handle: &Handle) -> [HeaderValue; 2] {
+    let state = app.secrets.browser_state(&session.sid, session.auth_time);
+    [set_cookie(app, "session", handle.reveal(), None), state_cookie(app, &state)]
 }
 
-/// Takes the session cookie away.
-pub fn no_session_cookie(app: &App) -> HeaderValue {
-    set_cookie(app, "session", "", Some(0))
+/// Takes the cookies of a session away.
+pub fn without_session(app: &App, response: Response) -> Response {
+    let response = with_cookie(response, &set_cookie(app, "session", "", Some(0)));
+    with_cookie(response, &state_cookie(app, ""))
+}
+
+/// The name of the cookie that frames of apps read.
+pub fn state_cookie_name(app: &App) -> String {
+    cookie_name(app, "state")
+}
+
+/// The one cookie that scripts read, in frames of foreign pages as well (checklist SE1). Without https no browser lets it there but
+/// from other ports of the same machine. An empty one is taken away.
+fn state_cookie(app: &App, value: &str) -> HeaderValue {
+    let site = if app.settings.issuer.is_https() { "None; Secure" } else { "Lax" };
+    let max_age = if value.is_empty() { "; Max-Age=0" } else { "" };
+    let text = format!("{}={value}; Path=/; SameSite={site}{max_age}", state_cookie_name(app));
+    HeaderValue::try_from(text).expect("names and hexadecimal digits are plain ASCII")
 }
 
 /// How long a browser is known after a sign-in: half a year.

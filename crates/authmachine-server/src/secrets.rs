@@ -1,6 +1,7 @@
 //! Keys derived from the master key, each for one purpose (checklist G7, LG5).
 
 use authmachine_jose::{Sealer, derive_key, hmac_sha256};
+use authmachine_provider::Timestamp;
 use base64ct::{Base64UrlUnpadded, Encoding as _};
 use zeroize::Zeroizing;
 
@@ -12,6 +13,7 @@ pub struct Secrets {
     devices: Zeroizing<[u8; 32]>,
     subjects: Zeroizing<[u8; 32]>,
     sids: Zeroizing<[u8; 32]>,
+    browser_states: Zeroizing<[u8; 32]>,
     answers: Sealer,
     signing_keys: Sealer,
 }
@@ -32,6 +34,7 @@ impl Secrets {
             devices: derive_key(master_key, "devices"),
             subjects: derive_key(master_key, "pairwise subjects"),
             sids: derive_key(master_key, "pairwise sids"),
+            browser_states: derive_key(master_key, "browser states"),
             answers: Sealer::new(master_key, "refresh answers"),
             signing_keys: Sealer::new(master_key, "signing keys"),
         }
@@ -68,6 +71,12 @@ impl Secrets {
     /// `sid` of a session in the same manner: it must not tell either that two sectors have the same person.
     pub fn sid(&self, sector: Option<&str>, sid: &str) -> String {
         in_sector(&self.sids, sector, sid)
+    }
+
+    /// What frames of apps may know of a session since `auth_time`: it says nothing, and opens nothing.
+    pub fn browser_state(&self, sid: &str, auth_time: Timestamp) -> String {
+        let mac = hmac_sha256(&*self.browser_states, format!("{sid}\0{}", auth_time.ms()).as_bytes());
+        mac[..16].iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// Seals and opens private signing keys, bound to their `kid`.

@@ -161,11 +161,13 @@ impl Browser {
             user_agent: USER_AGENT.to_owned(),
             address: "192.0.2.1".to_owned(),
         };
+        let cookies = authmachine_server::browser::session_cookies(app, &session, &handle);
         let sha256 = handle.sha256();
         self.server.write(move |tx| tx.insert_session(&session, &sha256)).await;
         self.server.note_secret(handle.reveal());
-        let cookie = authmachine_server::browser::session_cookie(app, handle.reveal());
-        self.keep(cookie.to_str().expect("cookies are ASCII"));
+        for cookie in &cookies {
+            self.keep(cookie.to_str().expect("cookies are ASCII"));
+        }
     }
 
     /// Signs in on the page without a client.
@@ -270,10 +272,15 @@ impl Browser {
             headers.push(("origin".to_owned(), origin.to_owned()));
         }
         // `Lax` cookies stay at home when a foreign site posts.
-        let cookies: Vec<String> = match (is_post, site) {
-            (true, Site::Foreign) => Vec::new(),
-            _ => self.jar().iter().map(|cookie| format!("{}={}", cookie.name, cookie.value)).collect(),
+        let goes = |cookie: &&Cookie| {
+            !(is_post && site == Site::Foreign) || cookie.attributes.iter().any(|a| a == "SameSite=None")
         };
+        let cookies: Vec<String> = self
+            .jar()
+            .iter()
+            .filter(goes)
+            .map(|cookie| format!("{}={}", cookie.name, cookie.value))
+            .collect();
         if !cookies.is_empty() {
             headers.push(("cookie".to_owned(), cookies.join("; ")));
         }
@@ -401,7 +408,10 @@ impl Visit {
         assert!(params.get("error_description").is_some_and(|text| is_description(text)), "{params:?}");
         assert_eq!(params.get("state").map(String::as_str), Some(crate::client::STATE), "{params:?}");
         assert_eq!(params.get("iss").map(String::as_str), Some(self.browser.server.issuer()), "{params:?}");
-        assert_eq!(params.len(), 4, "nothing else: {params:?}");
+        // Session Management §3: where a page could ask about it.
+        let has_origin = authmachine_protocol::redirect_uri::origin(self.away()).is_some();
+        assert_eq!(params.contains_key("session_state"), has_origin, "{params:?}");
+        assert_eq!(params.len(), 4 + usize::from(has_origin), "nothing else: {params:?}");
         self
     }
 

@@ -96,6 +96,7 @@ async fn change(app: &App, headers: &HeaderMap, body: Body) -> Result<Response, 
 
     let now = app.now();
     let (session, handle) = sign_in::new_session(app, headers, user, now);
+    let cookies = browser::session_cookies(app, &session, &handle);
     let (sha256, lives) = (handle.sha256(), app.settings.lives);
     let mut event = app.event(EventKind::PasswordChanged, user.sub.clone());
     event.user = Some(user.sub.clone());
@@ -120,7 +121,7 @@ async fn change(app: &App, headers: &HeaderMap, body: Body) -> Result<Response, 
         return refuse(PasswordError::Expired);
     }
     let response = browser::see_other(Done::PasswordChanged.location());
-    Ok(browser::with_cookie(response, &browser::session_cookie(app, handle.reveal())))
+    Ok(cookies.iter().fold(response, browser::with_cookie))
 }
 
 fn page(

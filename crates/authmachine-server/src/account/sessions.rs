@@ -4,7 +4,6 @@
 use authmachine_pages::{ErrorKind, paths};
 use authmachine_protocol::Params;
 use authmachine_provider::browser_session::Session;
-use authmachine_provider::client::Client;
 use authmachine_provider::event::{Event, EventKind};
 use authmachine_provider::user::User;
 use authmachine_store::StoreError;
@@ -18,17 +17,14 @@ use crate::app::App;
 use crate::browser::{self, Browser, SignedIn};
 use crate::error::PageError;
 use crate::middleware::page_result;
+use crate::oidc::front_channel_logout;
 use crate::request;
 
 /// `POST /logout`: ends this browser's session.
 pub async fn sign_out(State(app): State<App>, headers: HeaderMap, body: Body) -> Response {
     let result = async {
         let (_, signed_in) = read(&app, &headers, body).await?;
-        if let Some(signed_in) = signed_in {
-            end_own(&app, &signed_in, false).await?;
-        }
-        let response = browser::see_other(Done::SignedOut.location());
-        Ok(browser::with_cookie(response, &browser::no_session_cookie(&app)))
+        Ok(sign_out_here(&app, &headers, signed_in.as_ref(), false).await?)
     };
     let result = result.await;
     page_result(&app, &headers, result)
@@ -104,8 +100,29 @@ async fn end(app: &App, user: &User, sessions: Vec<Session>) -> Result<(), PageE
     Ok(())
 }
 
-/// Ends this browser's session, and with `revoke_tokens` everything that it issued (design.md, «what ends tokens»). Which clients
-/// took part in it: those that are told from server to server know it by now, if they are quick.
+/// Ends this browser's session, if it has one, on our own page: with the frames of the apps that are told by them.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn sign_out_here(
+    app: &App,
+    headers: &HeaderMap,
+    signed_in: Option<&SignedIn>,
+    revoke_tokens: bool,
+) -> Result<Response, StoreError> {
+    let frames = match signed_in {
+        Some(signed_in) => end_own(app, signed_in, revoke_tokens).await?,
+        None => Vec::new(),
+    };
+    let response = match frames.is_empty() {
+        true => browser::see_other(Done::SignedOut.location()),
+        false => front_channel_logout::page(app, browser::lang(headers, None), frames, None, None),
+    };
+    Ok(browser::without_session(app, response))
+}
+
+/// Ends this browser's session, and with `revoke_tokens` everything that it issued (design.md, «what ends tokens»). Clients that are
+/// told from server to server know it by now, if they are quick; what is returned tells others, in frames.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -113,7 +130,7 @@ pub async fn end_own(
     app: &App,
     signed_in: &SignedIn,
     revoke_tokens: bool,
-) -> Result<Vec<Client>, StoreError> {
+) -> Result<Vec<String>, StoreError> {
     let (id, now) = (signed_in.session.id, app.now());
     let signed_out = ended(app, &signed_in.user, &signed_in.session);
     let mut revoked = app.event(EventKind::SessionTokensRevoked, signed_in.user.sub.clone());
@@ -140,7 +157,7 @@ pub async fn end_own(
     if has_ended {
         first_tries.wait(id, &clients).await;
     }
-    Ok(clients)
+    Ok(front_channel_logout::frames(app, &clients, &signed_in.session.sid))
 }
 
 /// The event of a plain end.

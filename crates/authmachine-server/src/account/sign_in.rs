@@ -243,8 +243,9 @@ impl Proved {
     /// Gives the browser its new cookies, once the session is saved.
     pub fn keep(&self, app: &App, response: Response) -> Response {
         app.metrics.sign_in(true);
-        let response = browser::with_cookie(response, &browser::session_cookie(app, self.handle.reveal()));
-        browser::with_cookie(response, &browser::device_cookie(app, &self.user.sub))
+        let [session, state] = browser::session_cookies(app, &self.session, &self.handle);
+        let device = browser::device_cookie(app, &self.user.sub);
+        [session, state, device].iter().fold(response, browser::with_cookie)
     }
 }
 

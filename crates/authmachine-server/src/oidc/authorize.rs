@@ -18,7 +18,7 @@ use crate::app::App;
 use crate::browser::{self, Browser, SignedIn};
 use crate::error::PageError;
 use crate::middleware::page_result;
-use crate::oidc::authorization_response::Reply;
+use crate::oidc::authorization_response::{Asker, Reply};
 use crate::oidc::issue::Issue;
 use crate::oidc::{self, id_token, request_object};
 use crate::{random, request};
@@ -84,8 +84,11 @@ async fn start(app: &App, headers: &HeaderMap, params: &Params) -> Result<Respon
         Err(Refused::Page(PageRefusal::Client)) => return Err(ErrorKind::UnknownClient.into()),
         Err(Refused::Page(PageRefusal::RedirectUri)) => return Err(ErrorKind::BadRedirectUri.into()),
         Err(Refused::Redirect { redirect_uri, response_mode, state, error, description }) => {
+            let client = client.ok_or(ErrorKind::UnknownClient)?;
+            let session = browser::session(app, &browser).await?;
             let lang = browser::lang(headers, params.get("ui_locales"));
-            let reply = Reply::to_refused(&redirect_uri, response_mode, state, lang);
+            let asker = Asker::new(app, &client, &browser, session.as_ref(), lang);
+            let reply = Reply::to_refused(&redirect_uri, response_mode, state, asker);
             return Ok(reply.refuse(app, error, description));
         }
     };
@@ -93,7 +96,8 @@ async fn start(app: &App, headers: &HeaderMap, params: &Params) -> Result<Respon
 
     let session = browser::session(app, &browser).await?;
     let done = Done::default();
-    let reply = Reply::to(&request, headers);
+    let lang = browser::lang(headers, request.ui_locales.as_deref());
+    let reply = Reply::to(&request, Asker::new(app, &client, &browser, session.as_ref(), lang));
     match step(app, &request, &client, session.as_ref(), &done).await? {
         Step::Refuse(error) => Ok(reply.refuse_request(app, error)),
         Step::Issue(allowance) => {

@@ -12,13 +12,12 @@ use axum::extract::{RawQuery, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 
-use crate::account::root::Done;
 use crate::account::sessions;
 use crate::app::App;
 use crate::browser::{self, Browser};
 use crate::error::PageError;
 use crate::middleware::page_result;
-use crate::oidc::{self, id_token};
+use crate::oidc::{self, front_channel_logout, id_token};
 use crate::request;
 
 /// The question's form. Its anti-forgery token says whether tokens end as well, so that nothing else in the form need.
@@ -61,11 +60,8 @@ pub async fn confirm(State(app): State<App>, headers: HeaderMap, body: Body) -> 
         if form.get("decision") != Some("yes") {
             return Ok(browser::see_other(paths::ROOT));
         }
-        if let Some(signed_in) = browser::session(&app, &browser).await? {
-            sessions::end_own(&app, &signed_in, revoke_tokens).await?;
-        }
-        let response = browser::see_other(Done::SignedOut.location());
-        Ok(browser::with_cookie(response, &browser::no_session_cookie(&app)))
+        let signed_in = browser::session(&app, &browser).await?;
+        Ok(sessions::sign_out_here(&app, &headers, signed_in.as_ref(), revoke_tokens).await?)
     };
     let result = result.await;
     page_result(&app, &headers, result)
@@ -106,16 +102,26 @@ async fn answer(app: &App, headers: &HeaderMap, params: &Params) -> Result<Respo
             is_navigation: browser::is_navigation(headers),
         },
     );
-    if let Some(signed_in) = signed_in.as_ref().filter(|_| plan.end_session) {
-        sessions::end_own(app, signed_in, request.revoke_tokens).await?;
-    }
+    let frames = match signed_in.as_ref().filter(|_| plan.end_session) {
+        Some(signed_in) => sessions::end_own(app, signed_in, request.revoke_tokens).await?,
+        None => Vec::new(),
+    };
 
-    let chrome = browser::chrome(app, browser::lang(headers, params.get("ui_locales")));
-    let response = match (plan.then, &request.post_logout_redirect_uri) {
+    let lang = browser::lang(headers, params.get("ui_locales"));
+    let chrome = browser::chrome(app, lang);
+    let then = match (plan.then, &request.post_logout_redirect_uri) {
         (Then::Redirect, Some(uri)) => {
             let state = request.state.as_deref().map(|state| ("state", state));
-            browser::see_other(&append_query(uri, state))
+            Some(append_query(uri, state))
         }
+        _ => None,
+    };
+    let response = match (plan.then, then) {
+        (Then::Redirect | Then::LoggedOutPage, then) if !frames.is_empty() => {
+            let client = known.of_hint.or(known.first_party_with_uri);
+            front_channel_logout::page(app, lang, frames, then, client.map(|client| client.name))
+        }
+        (Then::Redirect, Some(uri)) => browser::see_other(&uri),
         (Then::Redirect, None) | (Then::LoggedOutPage, _) => browser::html(LoggedOut.render(&chrome)),
         (Then::Confirm, _) => {
             let form = if request.revoke_tokens { FORM_WITH_TOKENS } else { FORM };
@@ -131,7 +137,7 @@ async fn answer(app: &App, headers: &HeaderMap, params: &Params) -> Result<Respo
         }
     };
     Ok(match plan.end_session {
-        true => browser::with_cookie(response, &browser::no_session_cookie(app)),
+        true => browser::without_session(app, response),
         false => response,
     })
 }

@@ -22,7 +22,7 @@ use crate::app::App;
 use crate::browser::{self, Browser, SignedIn};
 use crate::error::PageError;
 use crate::middleware::page_result;
-use crate::oidc::authorization_response::Reply;
+use crate::oidc::authorization_response::{Asker, Reply};
 use crate::oidc::issue::Issue;
 use crate::oidc::{self, authorize, client_logo};
 use crate::request;
@@ -287,18 +287,20 @@ impl Scene {
             })
             .await?
             .ok_or(ErrorKind::InteractionExpired)?;
-        Ok(Reply::to(&taken.request, headers).refuse_request(app, ErrorCode::AccessDenied))
+        let reply = Reply::to(&taken.request, self.asker(app, headers));
+        Ok(reply.refuse_request(app, ErrorCode::AccessDenied))
     }
 
     /// Ends the interaction, once: with what was asked for, or with the error that the step says.
     async fn finish(self, app: &App, headers: &HeaderMap) -> Result<Response, PageError> {
         let (presented, browser, now) = (self.presented, self.browser.sha256(), app.now());
         let expired = PageError::new(ErrorKind::InteractionExpired);
+        let asker = self.asker(app, headers);
         match self.step {
             Step::Issue(allowance) => {
                 let signed_in = self.session.ok_or(expired)?;
                 let request = self.interaction.request;
-                let reply = Reply::to(&request, headers);
+                let reply = Reply::to(&request, asker);
                 let issue = Issue::prepare(app, reply, request, &self.client, &signed_in, allowance);
                 let take = move |tx: &mut Tx| Ok(tx.take_interaction(&presented, &browser, now)?.is_some());
                 issue.run(app, take).await?.ok_or(expired)
@@ -308,12 +310,15 @@ impl Scene {
                     .store
                     .write(app.write_deadline(), move |tx| tx.take_interaction(&presented, &browser, now))
                     .await?;
-                taken
-                    .map(|taken| Reply::to(&taken.request, headers).refuse_request(app, error))
-                    .ok_or(expired)
+                taken.map(|taken| Reply::to(&taken.request, asker).refuse_request(app, error)).ok_or(expired)
             }
             Step::SignIn | Step::ChooseAccount | Step::Consent(_) => Err(expired),
         }
+    }
+
+    fn asker(&self, app: &App, headers: &HeaderMap) -> Asker {
+        let lang = browser::lang(headers, self.interaction.request.ui_locales.as_deref());
+        Asker::new(app, &self.client, &self.browser, self.session.as_ref(), lang)
     }
 
     /// The next step is a page of its own, so that reload and back show it again.

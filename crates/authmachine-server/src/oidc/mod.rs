@@ -3,9 +3,11 @@
 pub mod authorization_response;
 pub mod authorize;
 pub mod back_channel_logout;
+pub mod check_session;
 pub mod client_logo;
 pub mod discovery;
 pub mod end_session;
+pub mod front_channel_logout;
 pub mod id_token;
 pub mod interaction;
 pub mod introspection;
@@ -45,6 +47,8 @@ pub const END_SESSION: &str = "/oidc/logout";
 pub const END_SESSION_CONFIRM: &str = "/oidc/logout/confirm";
 /// Dynamic registration, while it is on; below it, each client that registered itself.
 pub const REGISTER: &str = "/oidc/register";
+/// The frame of session management.
+pub const CHECK_SESSION: &str = "/oidc/check_session";
 /// Where a person signs in, chooses or consents; the handle follows.
 pub const INTERACTION: &str = "/interaction";
 
@@ -67,6 +71,7 @@ pub fn routes(settings: &Settings) -> Router<App> {
         .route(INTROSPECT, post(introspection::post))
         .route(END_SESSION, get(end_session::get).post(end_session::post))
         .route(END_SESSION_CONFIRM, post(end_session::confirm))
+        .route(CHECK_SESSION, get(check_session::get))
 }
 
 /// The most bytes of parameters that a GET can take over from a POST.

@@ -100,7 +100,11 @@ async fn se1_cookies_are_as_narrow_as_they_can_be() {
         assert!(cookie.name.starts_with("__Host-am_"), "{cookie:?}");
         assert_eq!(cookie.attributes, [&attributes[..], more].concat(), "{cookie:?}");
     }
-    assert_eq!(cookies.len(), 3);
+    // One is for scripts, in foreign frames as well.
+    let state = browser.cookie("state").expect("signed in");
+    assert!(state.name.starts_with("__Host-am_") && state.value.len() == 32, "{state:?}");
+    assert_eq!(state.attributes, ["Path=/", "SameSite=None", "Secure"]);
+    assert_eq!(cookies.len(), 4);
 
     // On loopback without TLS there is no prefix; the names differ by issuer, since ports share cookies.
     let mut names = Vec::new();
@@ -112,14 +116,19 @@ async fn se1_cookies_are_as_narrow_as_they_can_be() {
         let browser = server.browser();
         browser.sign_in("alice", PASSWORD).await;
         for cookie in browser.cookies() {
-            assert_eq!(cookie.attributes[..3], ["Path=/", "HttpOnly", "SameSite=Lax"], "{cookie:?}");
+            match cookie.name.contains("state") {
+                true => assert_eq!(cookie.attributes, ["Path=/", "SameSite=Lax"], "{cookie:?}"),
+                false => {
+                    assert_eq!(cookie.attributes[..3], ["Path=/", "HttpOnly", "SameSite=Lax"], "{cookie:?}")
+                }
+            }
             assert!(!cookie.attributes.iter().any(|attribute| attribute == "Secure"), "{cookie:?}");
             names.push(cookie.name);
         }
     }
     names.sort();
     names.dedup();
-    assert_eq!(names.len(), 6);
+    assert_eq!(names.len(), 8);
     assert!(names.iter().all(|name| name.starts_with("am_")), "{names:?}");
 }
 

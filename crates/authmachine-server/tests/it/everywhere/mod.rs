@@ -14,7 +14,7 @@ fn registration_on(settings: &mut Settings) {
 }
 
 /// Every route of the router, and addresses that are none.
-const ROUTES: [&str; 26] = [
+const ROUTES: [&str; 27] = [
     "/",
     "/login",
     "/logout",
@@ -34,6 +34,7 @@ const ROUTES: [&str; 26] = [
     "/oidc/register/x",
     "/oidc/logout",
     "/oidc/logout/confirm",
+    "/oidc/check_session",
     "/interaction/x",
     "/api/scim/v1/Users/x/permissions",
     "/api/scim/v2/Users/x/permissions/",

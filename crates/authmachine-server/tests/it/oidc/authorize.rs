@@ -15,7 +15,7 @@ async fn a_signed_in_person_gets_a_code_without_a_page() {
     visit.trail[0].assert_status(303);
     assert!(visit.away().starts_with("https://shop.example/callback?code="));
     let params = visit.params();
-    assert_eq!(params.keys().collect::<Vec<_>>(), ["code", "iss", "state"]);
+    assert_eq!(params.keys().collect::<Vec<_>>(), ["code", "iss", "session_state", "state"]);
     assert_eq!(params["iss"], ISSUER);
     assert_eq!(params["code"].len(), 54);
 }

@@ -73,7 +73,7 @@ async fn errors_are_posted_as_well() {
         (request(&app).with("response_type", "token").url(), "unsupported_response_type"),
     ] {
         let fields = posted(&browser.follow(&url).await, &app);
-        assert_eq!((fields["error"].as_str(), fields.len()), (error, 4), "{fields:?}");
+        assert_eq!((fields["error"].as_str(), fields.len()), (error, 5), "{fields:?}");
     }
     let asked = browser.follow(&request(&app).url()).await;
     let fields = posted(&asked.submit(&[("decision", "no")]).await, &app);

@@ -33,7 +33,7 @@ async fn each_response_type_gives_what_its_words_say() {
             assert!(visit.away().starts_with(&format!("{}{joint}", app.redirect_uri())), "{}", visit.url);
 
             let params = visit.params();
-            let mut expected = vec!["iss", "state"];
+            let mut expected = vec!["iss", "state", "session_state"];
             let of_token = ["access_token", "expires_in", "scope", "token_type"];
             expected.extend(of_token.into_iter().filter(|_| response_type.has_token()));
             expected.extend(response_type.has_code().then_some("code"));
