@@ -28,6 +28,6 @@ pub use ports::free_port;
 pub use process::{Process, stdout};
 pub use provider::{Provider, TLS_CERTIFICATE, TLS_KEY};
 pub use random::Random;
-pub use site::Site;
+pub use site::{Received, Site};
 pub use suite::{binary, note, target};
 pub use visitor::{Stop, Visitor};

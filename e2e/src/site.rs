@@ -1,13 +1,25 @@
 //! A site of somebody else, with one page.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
 /// It serves on 127.0.0.1, which is another site than `localhost`. Dropping it stops it.
 pub struct Site {
     port: u16,
+    received: Arc<Mutex<Vec<Received>>>,
     serving: JoinHandle<()>,
+}
+
+/// A request that came.
+#[derive(Clone, Debug)]
+pub struct Received {
+    /// Path and query.
+    pub target: String,
+    /// The body.
+    pub body: String,
 }
 
 impl Site {
@@ -19,22 +31,51 @@ impl Site {
             "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{html}",
             html.len()
         );
+        let received = Arc::<Mutex<Vec<Received>>>::default();
+        let all = received.clone();
         let serving = tokio::spawn(async move {
             while let Ok((mut stream, _)) = listener.accept().await {
-                let answer = answer.clone();
+                let (answer, all) = (answer.clone(), all.clone());
                 tokio::spawn(async move {
-                    // A browser's request fits; what it says does not matter, nor whether it stays for the answer.
-                    let _ = stream.read(&mut [0; 8 * 1024]).await;
+                    // Whoever goes away early, or says nothing, is not noted.
+                    if let Some(request) = read(&mut stream).await {
+                        all.lock().unwrap_or_else(PoisonError::into_inner).push(request);
+                    }
                     let _ = stream.write_all(answer.as_bytes()).await;
                 });
             }
         });
-        Self { port, serving }
+        Self { port, received, serving }
+    }
+
+    /// The requests so far, in the order in which they came.
+    pub fn received(&self) -> Vec<Received> {
+        self.received.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Its address.
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
+    }
+}
+
+/// A whole request, head and body.
+async fn read(stream: &mut TcpStream) -> Option<Received> {
+    let mut bytes = Vec::new();
+    loop {
+        let mut part = [0; 8 * 1024];
+        let count = stream.read(&mut part).await.ok().filter(|count| *count > 0)?;
+        bytes.extend_from_slice(&part[..count]);
+        let text = String::from_utf8_lossy(&bytes);
+        let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
+        let length = head.lines().find_map(|line| {
+            let (name, value) = line.split_once(": ")?;
+            name.eq_ignore_ascii_case("content-length").then(|| value.parse::<usize>().ok())?
+        });
+        if body.len() >= length.unwrap_or(0) {
+            let target = head.split(' ').nth(1)?.to_owned();
+            return Some(Received { target, body: body.to_owned() });
+        }
     }
 }
 

@@ -117,6 +117,12 @@ pub(crate) struct Facts {
     /// Where browsers return to after signing out
     #[arg(long, value_name = "URI", num_args = 1..)]
     post_logout_redirect_uri: Vec<String>,
+    /// Where it is told that a session has ended, by a frame in the browser; "" is nowhere
+    #[arg(long, value_name = "URI")]
+    frontchannel_logout_uri: Option<String>,
+    /// Where it is told that a session has ended, from server to server; "" is nowhere
+    #[arg(long, value_name = "URI")]
+    backchannel_logout_uri: Option<String>,
     /// Codes of the objects whose permissions it may see; first-party clients see all, others by default none
     #[arg(long, value_name = "CODE", num_args = 1..)]
     objects: Vec<String>,
@@ -324,6 +330,8 @@ fn set(place: &Place, id: &str, facts: Facts, json: bool) -> Result<()> {
         ["client_name", "redirect_uris", "post_logout_redirect_uris", "objects", "grant_types"]
             .into_iter()
             .chain([
+                "frontchannel_logout_uri",
+                "backchannel_logout_uri",
                 "response_types",
                 "scope",
                 "id_token_signed_response_alg",
@@ -484,6 +492,23 @@ fn apply(installation: &Installation, client: &mut Client, facts: Facts) -> Resu
                 .with_context(|| format!("{flag} {uri:?} cannot be used"))?;
         }
         replace(there, given);
+    }
+    let metadata = &mut client.metadata;
+    for (flag, given, there) in [
+        ("--frontchannel-logout-uri", facts.frontchannel_logout_uri, &mut metadata.frontchannel_logout_uri),
+        ("--backchannel-logout-uri", facts.backchannel_logout_uri, &mut metadata.backchannel_logout_uri),
+    ] {
+        let Some(uri) = given else { continue };
+        if !uri.is_empty() {
+            redirect_uri::validate(&uri, ClientKind::Web)
+                .with_context(|| format!("{flag} {uri:?} cannot be used"))?;
+        }
+        *there = Some(uri).filter(|uri| !uri.is_empty());
+    }
+    if let Some(frame) = &metadata.frontchannel_logout_uri
+        && !redirect_uri::has_origin_of(frame, &client.redirect_uris)
+    {
+        bail!("--frontchannel-logout-uri has not the scheme, host and port of a --redirect-uri");
     }
     for code in &facts.objects {
         check_object_code(code).with_context(|| format!("the object code {code:?} cannot be used"))?;
@@ -696,6 +721,8 @@ fn view(client: &Client) -> Value {
         "sector": client.sector,
         "redirect_uris": client.redirect_uris,
         "post_logout_redirect_uris": client.post_logout_redirect_uris,
+        "frontchannel_logout_uri": client.metadata.frontchannel_logout_uri,
+        "backchannel_logout_uri": client.metadata.backchannel_logout_uri,
         "objects": client.objects,
         "disabled": client.disabled,
         "created_at": when::rfc3339_of(client.created_at),

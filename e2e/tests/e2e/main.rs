@@ -25,6 +25,7 @@ mod demo;
 mod interoperability;
 mod kill9;
 mod library;
+mod logout;
 mod node;
 mod operations;
 mod pyoidc;

@@ -252,11 +252,13 @@ fn az2_response_types_with_tokens_are_registered_one_by_one_and_need_the_switch(
 fn ru8_every_address_at_every_door_passes_the_one_validator() {
     let place = Place::new();
     place.ok(&["client", "add", "--id", "shop", "--redirect-uri", URI]);
-    let doors: [(&[&str], &str); 4] = [
+    let doors: [(&[&str], &str); 6] = [
         (&["client", "add", "--id", "new"], "--redirect-uri"),
         (&["client", "add", "--id", "new", "--redirect-uri", URI], "--post-logout-redirect-uri"),
         (&["client", "set", "shop"], "--redirect-uri"),
         (&["client", "set", "shop"], "--post-logout-redirect-uri"),
+        (&["client", "set", "shop"], "--frontchannel-logout-uri"),
+        (&["client", "set", "shop"], "--backchannel-logout-uri"),
     ];
     for (door, flag) in doors {
         for (uri, said) in [
@@ -274,6 +276,30 @@ fn ru8_every_address_at_every_door_passes_the_one_validator() {
     }
     let clients = place.json(&["client", "list"]);
     assert_eq!((clients.as_array().map(Vec::len), &clients[0]["redirect_uris"][0]), (Some(1), &URI.into()));
+}
+
+#[test]
+fn lo6_a_client_is_told_of_logouts_where_it_was_registered() {
+    let place = Place::new();
+    let (frame, receiver) = ("https://shop.example/out?x=1", "https://backend.example/out");
+    let told = ["--frontchannel-logout-uri", frame, "--backchannel-logout-uri", receiver];
+    let made = place.json(&[&["client", "add", "--id", "shop", "--redirect-uri", URI][..], &told].concat());
+    assert_eq!(
+        (&made["frontchannel_logout_uri"], &made["backchannel_logout_uri"]),
+        (&frame.into(), &receiver.into())
+    );
+    // What is framed is the client's own.
+    for foreign in ["https://evil.example/out", "https://shop.example:8443/out", "http://localhost/out"] {
+        let said = place.refused(&["client", "set", "shop", "--frontchannel-logout-uri", foreign]);
+        assert!(said.contains("--frontchannel-logout-uri has not the scheme, host and port"), "{said}");
+    }
+    let said = place.refused(&["client", "set", "shop", "--redirect-uri", "https://moved.example/cb"]);
+    assert!(said.contains("--frontchannel-logout-uri"), "{said}");
+    let set = place.json(&["client", "set", "shop", "--backchannel-logout-uri", ""]);
+    assert_eq!(
+        (&set["frontchannel_logout_uri"], &set["backchannel_logout_uri"]),
+        (&frame.into(), &().into())
+    );
 }
 
 #[test]

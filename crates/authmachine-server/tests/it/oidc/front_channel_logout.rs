@@ -148,3 +148,16 @@ async fn cs3_a_frame_or_picture_from_elsewhere_signs_nobody_out() {
     }
     assert!(browser.is_signed_in().await);
 }
+
+#[both_engines]
+async fn each_client_is_told_of_the_session_by_the_name_that_it_knows() {
+    let server = TestServer::start().await;
+    let shop = framed(&server, "shop", "https://shop.example/out").await;
+    let shop = shop.change(|client| client.sector = Some("shop.example".to_owned())).await;
+    let browser = server.browser().log_in("alice").await;
+    let hint = id_token(&browser, &shop).await;
+    let sid = server.verify(&hint).await["sid"].as_str().expect("there is a sid").to_owned();
+    let visit = browser.follow(&format!("/oidc/logout?id_token_hint={hint}")).await;
+    let query = form::encode([("iss", server.issuer()), ("sid", sid.as_str())]);
+    assert_eq!(frames(visit.answer()), [format!("https://shop.example/out?{query}")]);
+}
