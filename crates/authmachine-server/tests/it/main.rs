@@ -1,6 +1,9 @@
 //! The server's suite: flows through the real router over a real store. Folders mirror routes; what concerns every route stands
 //! beside them. Each test runs on both engines; its name begins with the id of the security checklist that it is about.
 
+// The discovery document is a large literal.
+#![recursion_limit = "256"]
+
 mod account;
 mod contract;
 mod everywhere;
