@@ -72,6 +72,9 @@ pub struct ClientMetadata {
     /// `backchannel_logout_session_required`.
     #[serde(skip_serializing_if = "is_false")]
     pub backchannel_logout_session_required: bool,
+    /// Registered `scope`. Else what it may ask for is our affair, and none of its metadata.
+    #[serde(skip_serializing_if = "is_false")]
+    pub names_scope: bool,
     /// `software_id` (RFC 7591 §2).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub software_id: Option<String>,

@@ -215,6 +215,7 @@ pub fn register(
             frontchannel_logout_session_required: request.frontchannel_logout_session_required,
             backchannel_logout_uri: request.backchannel_logout_uri,
             backchannel_logout_session_required: request.backchannel_logout_session_required,
+            names_scope: request.scope.is_some(),
             software_id: request.software_id,
             software_version: request.software_version,
             localized: localized(request.localized),
@@ -449,6 +450,7 @@ pub fn registered(client: &Client) -> Map<String, Value> {
     let Value::Object(mut all) = metadata else { unreachable!("a struct is an object") };
     // Not the standards' words.
     all.remove("unsigned_id_tokens");
+    all.remove("names_scope");
     all.remove("localized");
     all.extend(client.metadata.localized.clone());
     let has_front_channel = client.response_types.iter().any(|t| t.is_front_channel());
@@ -462,14 +464,13 @@ pub fn registered(client: &Client) -> Map<String, Value> {
         true => "none",
         false => client.id_token_alg.as_str(),
     };
-    let own: [(&str, Value); 11] = [
+    let own: [(&str, Value); 10] = [
         ("client_id", client.client_id.clone().into()),
         ("client_id_issued_at", client.created_at.seconds().into()),
         ("client_name", client.name.clone().into()),
         ("redirect_uris", client.redirect_uris.clone().into()),
         ("response_types", client.response_types.iter().map(|t| t.as_str()).collect()),
         ("grant_types", grant_types.into()),
-        ("scope", client.scopes.to_string().into()),
         ("subject_type", if client.sector.is_some() { "pairwise" } else { "public" }.into()),
         ("id_token_signed_response_alg", id_token_alg.into()),
         (
@@ -486,6 +487,11 @@ pub fn registered(client: &Client) -> Map<String, Value> {
         ),
     ];
     all.extend(own.map(|(name, value)| (name.to_owned(), value)));
+    // RFC 7591 §2: without `scope` none is registered. Clients that know OpenID Connect's registration alone have no such member, and
+    // idpyoidc takes no answer with one that it did not name.
+    if client.metadata.names_scope {
+        all.insert("scope".to_owned(), client.scopes.to_string().into());
+    }
     if let Some(algorithm) = client.userinfo_alg {
         all.insert("userinfo_signed_response_alg".to_owned(), algorithm.as_str().into());
     }

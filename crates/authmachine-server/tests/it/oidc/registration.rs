@@ -1,6 +1,7 @@
 //! Dynamic registration: who may register, and what (RFC 7591, OIDC Registration).
 
 use authmachine_jose::Algorithm;
+use authmachine_provider::client_metadata::ClientMetadata;
 use authmachine_provider::event::EventKind;
 use authmachine_server::Settings;
 use authmachine_server::settings::RegistrationMode;
@@ -104,8 +105,8 @@ async fn a_client_registers_itself_and_signs_people_in() {
             "token_endpoint_auth_method": "client_secret_basic",
             "id_token_signed_response_alg": "RS256",
             "subject_type": "public",
-            "scope": "openid profile email address phone",
-        })
+        }),
+        "no `scope`, which was not registered"
     );
     assert_eq!(server.count_events(EventKind::ClientRegistered).await, 1);
     assert_eq!(server.metric("authmachine_registrations_total{change=\"registered\"}"), 1);
@@ -296,7 +297,7 @@ async fn dr2_nothing_privileged_can_be_registered() {
     assert!(!record.first_party && !record.disabled && record.objects.is_empty() && record.pkce.is_none());
     assert!(record.sector.is_none() && record.client_id != "admin" && record.name == "rp.example");
     assert_eq!(record.scopes.to_string(), "openid profile");
-    assert_eq!(record.metadata, authmachine_provider::client_metadata::ClientMetadata::default());
+    assert_eq!(record.metadata, ClientMetadata { names_scope: true, ..ClientMetadata::default() });
     assert_ne!(client.body["client_secret"], "chosen");
     assert_ne!(client.body["registration_access_token"], "chosen");
     for absent in ["first_party", "objects", "pkce", "roles", "software_statement", "id", "localized"] {
