@@ -1,28 +1,52 @@
 // What `openid-client` does at a provider, with `browser.mjs` as the person: sign-in, user info, refresh, introspection, revocation,
 // single sign-on, logout. Prints one JSON line; any failure is a stack trace and exit code 1.
 //
-// Environment: AUTHMACHINE_URL, AUTHMACHINE_CLIENT_ID, AUTHMACHINE_CLIENT_SECRET (none: a public client), AUTHMACHINE_SCOPE,
-// RESPONSE_TYPE (`code`, `code id_token` or `id_token`: the library has no others), RESPONSE_MODE (default: the type's own), ID_TOKEN_ALG
-// (default RS256), REDIRECT_URI and POST_LOGOUT_REDIRECT_URI (nothing needs to listen there), OWN_SCOPE (what to ask for by client
-// credentials, if anything), LOGIN_USERNAME, LOGIN_PASSWORD.
+// Environment: AUTHMACHINE_URL, AUTHMACHINE_CLIENT_ID (without, it registers itself, by REGISTRATION_TOKEN if there is one),
+// AUTHMACHINE_CLIENT_SECRET, CLIENT_AUTH (`client_secret_basic`, `private_key_jwt` or `none`), AUTHMACHINE_SCOPE, RESPONSE_TYPE (`code`,
+// `code id_token` or `id_token`: the library has no others), RESPONSE_MODE (default: the type's own), REQUEST_OBJECT (any: the request in a
+// signed object), ID_TOKEN_ALG (default RS256), REDIRECT_URI and POST_LOGOUT_REDIRECT_URI (nothing needs to listen there), OWN_SCOPE (what
+// to ask for by client credentials, if anything), LOGIN_USERNAME, LOGIN_PASSWORD.
 
 import * as client from 'openid-client';
 import { Browser } from './browser.mjs';
 
 const env = process.env;
-const secret = env.AUTHMACHINE_CLIENT_SECRET;
 const scope = env.AUTHMACHINE_SCOPE;
 const responseType = env.RESPONSE_TYPE || 'code';
-const useResponseType = { code: [], 'code id_token': [client.useCodeIdTokenResponseType], id_token: [client.useIdTokenResponseType] };
+const method = env.CLIENT_AUTH || 'client_secret_basic';
 
-const config = await client.discovery(
-  new URL(env.AUTHMACHINE_URL),
-  env.AUTHMACHINE_CLIENT_ID,
-  { client_secret: secret, id_token_signed_response_alg: env.ID_TOKEN_ALG || 'RS256' },
-  secret ? client.ClientSecretBasic(secret) : client.None(),
-  // Plain http is for loopback, where the tests run.
-  { execute: [client.allowInsecureRequests, ...useResponseType[responseType]], timeout: 20 },
-);
+// Its own key, for assertions and request objects.
+const { privateKey, publicKey } =
+  await crypto.subtle.generateKey({ name: 'ECDSA', namedCurve: 'P-256' }, true, ['sign', 'verify']);
+const signingKey = { key: privateKey, kid: 'own' };
+const clientAuth = {
+  client_secret_basic: client.ClientSecretBasic(env.AUTHMACHINE_CLIENT_SECRET),
+  private_key_jwt: client.PrivateKeyJwt(signingKey),
+  none: client.None(),
+}[method];
+const useResponseType = { code: [], 'code id_token': [client.useCodeIdTokenResponseType], id_token: [client.useIdTokenResponseType] };
+// Plain http is for loopback, where the tests run.
+const options = { execute: [client.allowInsecureRequests, ...useResponseType[responseType]], timeout: 20 };
+
+/** The client as the operator has registered it. */
+const registered = () => client.discovery(new URL(env.AUTHMACHINE_URL), env.AUTHMACHINE_CLIENT_ID, {
+  id_token_signed_response_alg: env.ID_TOKEN_ALG || 'RS256',
+}, clientAuth, options);
+
+/** The client as it registers itself. */
+const register = async () => client.dynamicClientRegistration(new URL(env.AUTHMACHINE_URL), {
+  redirect_uris: [env.REDIRECT_URI],
+  post_logout_redirect_uris: [env.POST_LOGOUT_REDIRECT_URI],
+  response_types: [responseType],
+  grant_types: { code: ['authorization_code', 'refresh_token'], 'code id_token': ['authorization_code', 'implicit'], id_token: ['implicit'] }[responseType],
+  id_token_signed_response_alg: env.ID_TOKEN_ALG || 'RS256',
+  token_endpoint_auth_method: method,
+  ...(method === 'private_key_jwt' && { token_endpoint_auth_signing_alg: 'ES256' }),
+  ...(env.REQUEST_OBJECT && { request_object_signing_alg: 'ES256', require_signed_request_object: true }),
+  jwks: { keys: [{ ...await crypto.subtle.exportKey('jwk', publicKey), key_ops: undefined, ext: undefined, kid: 'own', use: 'sig' }] },
+}, clientAuth, { ...options, initialAccessToken: env.REGISTRATION_TOKEN });
+
+const config = await (env.AUTHMACHINE_CLIENT_ID ? registered() : register());
 const browser = new Browser(env.LOGIN_USERNAME, env.LOGIN_PASSWORD);
 
 /** One trip to the authorization endpoint: what came back, and the library's verdict on it. */
@@ -30,7 +54,7 @@ async function signIn(more = {}) {
   const pkceCodeVerifier = client.randomPKCECodeVerifier();
   const expectedState = client.randomState();
   const expectedNonce = client.randomNonce();
-  const start = client.buildAuthorizationUrl(config, {
+  const parameters = {
     redirect_uri: env.REDIRECT_URI,
     scope,
     state: expectedState,
@@ -41,13 +65,16 @@ async function signIn(more = {}) {
     }),
     ...(env.RESPONSE_MODE && { response_mode: env.RESPONSE_MODE }),
     ...more,
-  });
+  };
+  const start = env.REQUEST_OBJECT
+    ? await client.buildAuthorizationUrlWithJAR(config, parameters, signingKey)
+    : client.buildAuthorizationUrl(config, parameters);
   const back = await browser.go(start, env.REDIRECT_URI);
   const cameBy = back.method === 'POST' ? 'form' : new URL(back.url).hash ? 'fragment' : 'query';
   if (responseType === 'id_token') {
-    const parameters = new URLSearchParams(cameBy === 'form' ? await back.clone().text() : new URL(back.url).hash.slice(1));
+    const answer = new URLSearchParams(cameBy === 'form' ? await back.clone().text() : new URL(back.url).hash.slice(1));
     const claims = await client.implicitAuthentication(config, back, expectedNonce, { expectedState });
-    return { cameBy, claims, idToken: parameters.get('id_token') };
+    return { cameBy, claims, idToken: answer.get('id_token') };
   }
   const tokens = await client.authorizationCodeGrant(config, back, {
     pkceCodeVerifier, expectedState, expectedNonce, idTokenExpected: true,
@@ -59,7 +86,12 @@ async function signIn(more = {}) {
 const first = await signIn(scope.split(' ').includes('offline_access') ? { prompt: 'consent' } : {});
 let { tokens } = first;
 const { claims, idToken } = first;
-const result = { came_by: first.cameBy, claims, silent_subject: (await signIn({ prompt: 'none' })).claims.sub };
+const result = {
+  registered: config.clientMetadata(),
+  came_by: first.cameBy,
+  claims,
+  silent_subject: (await signIn({ prompt: 'none' })).claims.sub,
+};
 
 const userInfoStatus = () => client.fetchUserInfo(config, tokens.access_token, claims.sub)
   .then(() => 200, (error) => error.status ?? error.cause?.status ?? String(error));
@@ -76,10 +108,10 @@ if (tokens) {
     tokens = refreshed;
   }
   // A public client has nothing to authenticate with, so it may not introspect (RFC 7662 §2.1).
-  if (secret) result.active_before_revocation = await isActive();
+  if (method !== 'none') result.active_before_revocation = await isActive();
   await client.tokenRevocation(config, tokens.access_token, { token_type_hint: 'access_token' });
   result.userinfo_after_revocation = await userInfoStatus();
-  if (secret) result.active_after_revocation = await isActive();
+  if (method !== 'none') result.active_after_revocation = await isActive();
 }
 if (env.OWN_SCOPE) {
   const own = await client.clientCredentialsGrant(config, { scope: env.OWN_SCOPE });

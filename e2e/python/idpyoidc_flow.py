@@ -1,13 +1,16 @@
 """What `idpyoidc` does as a relying party, with `browser.py` as the person: sign-in, user info, refresh, single sign-on, logout.
 
-Environment: `AUTHMACHINE_URL`, `AUTHMACHINE_CLIENT_ID`, `AUTHMACHINE_CLIENT_SECRET`, `AUTHMACHINE_SCOPE`, `REDIRECT_URI` and
-`POST_LOGOUT_REDIRECT_URI` (nothing needs to listen there), `RESPONSE_TYPE`, `RESPONSE_MODE` (default: the type's own),
-`LOGIN_USERNAME`, `LOGIN_PASSWORD`. Prints one JSON line; any failure is a traceback and exit code 1.
+Environment: `AUTHMACHINE_URL`, `AUTHMACHINE_CLIENT_ID` and `AUTHMACHINE_CLIENT_SECRET` (without, it registers itself),
+`AUTHMACHINE_SCOPE`, `REDIRECT_URI` and `POST_LOGOUT_REDIRECT_URI` (nothing needs to listen there), `RESPONSE_TYPE` (default
+`code`), `RESPONSE_MODE` (default: the type's own), `CLIENT_AUTH` (default `client_secret_basic`), `REQUEST_OBJECT` (any: the
+request in a signed object), `SUBJECT_TYPE` (default `public`), `LOGIN_USERNAME`, `LOGIN_PASSWORD`. Prints one JSON
+line; any failure is a traceback and exit code 1.
 """
 
 import json
 import os
 
+from cryptojwt import KeyJar
 from idpyoidc.client.defaults import DEFAULT_OIDC_SERVICES
 from idpyoidc.client.rp_handler import RPHandler
 
@@ -18,39 +21,50 @@ ISSUER = ENV["AUTHMACHINE_URL"]
 REDIRECT_URI = ENV["REDIRECT_URI"]
 POST_LOGOUT_REDIRECT_URI = ENV["POST_LOGOUT_REDIRECT_URI"]
 SCOPES = ENV["AUTHMACHINE_SCOPE"].split()
-RESPONSE_TYPE = ENV["RESPONSE_TYPE"]
+RESPONSE_TYPE = ENV.get("RESPONSE_TYPE") or "code"
+CLIENT_AUTH = ENV.get("CLIENT_AUTH") or "client_secret_basic"
 
-SERVICES = DEFAULT_OIDC_SERVICES | {"end_session": {"class": "idpyoidc.client.oidc.end_session.EndSession"}}
-PKCE = {
-    "function": "idpyoidc.client.oauth2.add_on.pkce.add_support",
-    "kwargs": {"code_challenge_length": 64, "code_challenge_method": "S256"},
+ADD_ONS = {
+    "pkce": {
+        "function": "idpyoidc.client.oauth2.add_on.pkce.add_support",
+        "kwargs": {"code_challenge_length": 64, "code_challenge_method": "S256"},
+    }
 }
+if ENV.get("REQUEST_OBJECT"):
+    # Not by `request_param`: that makes an object whose audience is the text «request».
+    ADD_ONS["jar"] = {
+        "function": "idpyoidc.client.oauth2.add_on.jar.add_support",
+        "kwargs": {"request_type": "request_parameter", "request_object_signing_alg": "RS256", "with_jti": True},
+    }
 
 
 def relying_party():
-    """It finds the provider by discovery; the operator has registered it."""
+    """It finds the provider by discovery, and registers itself there unless the operator has done it."""
     config = {
         "client_type": "oidc",
         "issuer": ISSUER,
-        "client_id": ENV["AUTHMACHINE_CLIENT_ID"],
-        "client_secret": ENV["AUTHMACHINE_CLIENT_SECRET"],
         "redirect_uris": [REDIRECT_URI],
         "post_logout_redirect_uris": [POST_LOGOUT_REDIRECT_URI],
         "response_types_supported": [RESPONSE_TYPE],
         "scopes_supported": SCOPES,
-        "token_endpoint_auth_methods_supported": ["client_secret_basic"],
+        "subject_types_supported": [ENV.get("SUBJECT_TYPE") or "public"],
+        "token_endpoint_auth_methods_supported": [CLIENT_AUTH],
         # The refresh asks here, and finds nothing unless told.
-        "client_authn_methods": ["client_secret_basic"],
-        "services": SERVICES,
-        "add_ons": {"pkce": PKCE},
+        "client_authn_methods": [CLIENT_AUTH],
+        "key_conf": {"key_defs": [{"type": "RSA", "use": ["sig"]}]},
+        "services": DEFAULT_OIDC_SERVICES
+        | {"end_session": {"class": "idpyoidc.client.oidc.end_session.EndSession"}},
+        "add_ons": ADD_ONS,
     }
-    return RPHandler(
-        base_url=REDIRECT_URI.rsplit("/", 1)[0],
-        client_configs={ISSUER: config},
-        # Its own keys stay in memory.
-        key_conf={"key_defs": [{"type": "RSA", "use": ["sig"]}]},
-        httpc_params={"timeout": TIMEOUT},
-    )
+    if client_id := ENV.get("AUTHMACHINE_CLIENT_ID"):
+        config |= {"client_id": client_id, "client_secret": ENV["AUTHMACHINE_CLIENT_SECRET"]}
+    base_url = REDIRECT_URI.rsplit("/", 1)[0]
+    rp = RPHandler(base_url=base_url, client_configs={ISSUER: config}, keyjar=KeyJar(), httpc_params={"timeout": TIMEOUT})
+    client = rp.issuer2rp[ISSUER] = rp.init_client(ISSUER)
+    rp.do_provider_info(client)
+    # By itself it registers no address for after logout, and no grant type for refresh tokens.
+    rp.do_client_registration(client, ISSUER, request_args={"post_logout_redirect_uris": [POST_LOGOUT_REDIRECT_URI]})
+    return rp
 
 
 def authorize(rp, browser, **more):
@@ -74,11 +88,11 @@ def main():
     state = found["state"]
     result = {
         "came_by": back.way,
-        "parameters": sorted(back.parameters),
         "claims": found["id_token"].to_dict(),
         # Of an ID token that comes alone, the claims are a dictionary.
         "userinfo": dict(found["userinfo"].items()),
         "access_token": bool(found["token"]),
+        "registered": dict(rp.issuer2rp[ISSUER].get_context().registration_response.items()),
     }
 
     kept = rp.get_session_information(state)

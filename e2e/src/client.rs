@@ -23,7 +23,7 @@ pub struct NewClient<'a> {
 /// A registered client.
 #[derive(Clone, Debug)]
 pub struct Client {
-    /// `client_id`.
+    /// `client_id`; empty before it is registered.
     pub id: String,
     /// The secret; empty for a public client.
     pub secret: String,
@@ -79,6 +79,12 @@ impl Client {
         // As long as a secret has to be that nobody remembers.
         let secret = Some("end-to-end-secret-of-more-than-32-characters");
         NewClient { id, secret, redirect_uri, logout_uri: None, more: &[] }
+    }
+
+    /// A client of which the provider has not heard: its program registers it.
+    pub fn stranger(provider: &Provider, redirect_uri: &str) -> Self {
+        let [id, secret] = [String::new(), String::new()];
+        Self { id, secret, redirect_uri: redirect_uri.to_owned(), issuer: provider.issuer().to_owned() }
     }
 
     pub(crate) fn new(provider: &Provider, new: &NewClient<'_>) -> Self {

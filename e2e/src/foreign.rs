@@ -127,7 +127,10 @@ fn clean(program: &Path) -> Command {
 }
 
 fn be_client(command: &mut Command, client: &Client, provider: &Provider) {
-    command.env("AUTHMACHINE_URL", provider.issuer()).env("AUTHMACHINE_CLIENT_ID", &client.id);
+    command.env("AUTHMACHINE_URL", provider.issuer());
+    if !client.id.is_empty() {
+        command.env("AUTHMACHINE_CLIENT_ID", &client.id);
+    }
     if !client.secret.is_empty() {
         command.env("AUTHMACHINE_CLIENT_SECRET", &client.secret);
     }

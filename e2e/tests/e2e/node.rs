@@ -4,11 +4,12 @@ use authmachine_e2e::foreign::Node;
 use authmachine_e2e::{Chromium, Client, DemoClient, Engine, Provider, free_port};
 use serde_json::json;
 
-use crate::library::{CALLBACK, SIGNED_OUT, assert_found, whole_visit};
+use crate::library::{CALLBACK, SIGNED_OUT, assert_found, registering_provider, whole_visit};
 
 on_each_engine!(
     openid_client_goes_through_the_code_flow_with_pkce,
     openid_client_gets_the_response_types_that_it_has,
+    openid_client_registers_itself,
 );
 
 async fn openid_client_goes_through_the_code_flow_with_pkce(engine: Engine) {
@@ -31,6 +32,7 @@ async fn openid_client_goes_through_the_code_flow_with_pkce(engine: Engine) {
         (&public, "openid email profile", "RS256"),
     ] {
         let settings = [
+            ("CLIENT_AUTH", if client.secret.is_empty() { "none" } else { "client_secret_basic" }),
             ("AUTHMACHINE_SCOPE", scope),
             ("ID_TOKEN_ALG", algorithm),
             ("POST_LOGOUT_REDIRECT_URI", SIGNED_OUT),
@@ -83,6 +85,32 @@ async fn openid_client_gets_the_response_types_that_it_has(engine: Engine) {
         assert_found(&found, &whole_visit(&id, way));
         let told = if response_type == "id_token" { "claims" } else { "userinfo" };
         assert_eq!(found[told]["email"], "alice@example.com", "{found}");
+    }
+}
+
+async fn openid_client_registers_itself(engine: Engine) {
+    let Some(node) = Node::find() else { return };
+    let (provider, id) = registering_provider(&engine, false).await;
+    let client = Client::stranger(&provider, CALLBACK);
+    let token = provider.json(&["api-token", "create", "newcomers", "--scope", "clients:register"]).await;
+    let token = token["token"].as_str().expect("it is printed once");
+    let ways: [(&[(&str, &str)], &str); 4] = [
+        (&[], "query"),
+        (&[("ID_TOKEN_ALG", "ES256")], "query"),
+        (&[("REQUEST_OBJECT", "request")], "query"),
+        (&[("RESPONSE_TYPE", "code id_token"), ("REQUEST_OBJECT", "request")], "fragment"),
+    ];
+    for (way, came_by) in ways {
+        let always = [
+            ("AUTHMACHINE_SCOPE", "openid email"),
+            ("POST_LOGOUT_REDIRECT_URI", SIGNED_OUT),
+            ("REGISTRATION_TOKEN", token),
+        ];
+        let found = node.flow("openid_client_flow.mjs", &client, &provider, &[&always, way].concat()).await;
+        assert_found(&found, &whole_visit(&id, came_by));
+        assert_eq!(found["userinfo"]["email"], "alice@example.com", "{found}");
+        assert_eq!(found["claims"]["aud"], found["registered"]["client_id"], "{found}");
+        assert_eq!(found["active_after_revocation"], false, "{found}");
     }
 }
 

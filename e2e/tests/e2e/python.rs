@@ -4,7 +4,7 @@ use authmachine_e2e::foreign::Python;
 use authmachine_e2e::{Client, Engine, Provider, Visitor, free_port};
 use serde_json::json;
 
-use crate::library::{CALLBACK, SIGNED_OUT, assert_found, whole_visit};
+use crate::library::{CALLBACK, SIGNED_OUT, assert_found, registering_provider, whole_visit};
 
 /// Every response type, and where its answer stands by itself.
 const RESPONSE_TYPES: [(&str, &str); 6] = [
@@ -20,7 +20,9 @@ on_each_engine!(
     authlib_goes_through_the_flow,
     authlib_signs_in_and_out_in_flask,
     idpyoidc_gets_every_response_type,
+    idpyoidc_registers_itself,
     pyoidc_gets_every_response_type,
+    pyoidc_registers_itself,
 );
 
 async fn authlib_goes_through_the_flow(engine: Engine) {
@@ -118,5 +120,49 @@ async fn gets_every_response_type(engine: Engine, program: &str) {
             // What the library verified: it refuses a hash that is wrong, and goes on without one.
             assert_eq!(found["claims"].get("at_hash").is_some(), response_type != "id_token", "{found}");
         }
+    }
+}
+
+async fn idpyoidc_registers_itself(engine: Engine) {
+    // It puts no request object at an address, but one with the wrong audience; it registers no grant type `implicit`.
+    let settings: [&[(&str, &str)]; 3] =
+        [&[], &[("RESPONSE_TYPE", "code id_token")], &[("REQUEST_OBJECT", "request")]];
+    registers_itself(engine, "idpyoidc_flow.py", &settings).await;
+}
+
+async fn pyoidc_registers_itself(engine: Engine) {
+    let settings: [&[(&str, &str)]; 4] = [
+        &[],
+        &[("RESPONSE_TYPE", "id_token token"), ("RESPONSE_MODE", "form_post")],
+        &[("REQUEST_OBJECT", "request")],
+        &[("REQUEST_OBJECT", "request_uri")],
+    ];
+    registers_itself(engine, "pyoidc_flow.py", &settings).await;
+}
+
+async fn registers_itself(engine: Engine, program: &str, ways: &[&[(&str, &str)]]) {
+    let Some(python) = Python::find() else { return };
+    let (provider, id) = registering_provider(&engine, true).await;
+    let client = Client::stranger(&provider, CALLBACK);
+    for way in ways {
+        let settings =
+            [&[("AUTHMACHINE_SCOPE", "openid email"), ("POST_LOGOUT_REDIRECT_URI", SIGNED_OUT)], *way]
+                .concat();
+        let found = python.flow(program, &client, &provider, &settings).await;
+        let by_form = way.iter().any(|(_, value)| *value == "form_post");
+        let by_fragment = way.iter().any(|(_, value)| value.contains("id_token"));
+        let came_by = if by_form {
+            "form"
+        } else if by_fragment {
+            "fragment"
+        } else {
+            "query"
+        };
+        assert_found(&found, &whole_visit(&id, came_by));
+        assert_eq!(found["userinfo"]["email"], "alice@example.com", "{found}");
+        let registered = &found["registered"];
+        assert_eq!(registered["redirect_uris"], json!([CALLBACK]), "{found}");
+        let audience = &found["claims"]["aud"];
+        assert_eq!(audience, &json!([registered["client_id"]]), "{found}");
     }
 }
