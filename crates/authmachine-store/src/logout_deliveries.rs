@@ -3,7 +3,7 @@
 use authmachine_provider::Timestamp;
 use authmachine_provider::back_channel_logout::{LogoutDelivery, TRIED_FOR_S};
 use authmachine_provider::client_metadata::ClientMetadata;
-use authmachine_provider::ids::{ClientId, SessionId, UserId};
+use authmachine_provider::ids::{ClientId, SessionId};
 
 use crate::error::StoreError;
 use crate::statements::statements;
@@ -24,10 +24,9 @@ fn read(row: &mut Row<'_>) -> Result<LogoutDelivery, StoreError> {
 }
 
 statements! {
-    /// Asked after the sessions have ended, so that whoever joined them before is among them.
-    LIST_CLIENTS = "SELECT session_clients.session_id, session_clients.client_id, clients.metadata FROM sessions
-        JOIN session_clients ON session_clients.session_id = sessions.id
-        JOIN clients ON clients.id = session_clients.client_id WHERE sessions.user_id = $1 AND sessions.ended_at = $2";
+    /// Asked after the session has ended, so that whoever joined it before is among them.
+    LIST_CLIENTS = "SELECT session_clients.client_id, clients.metadata FROM session_clients
+        JOIN clients ON clients.id = session_clients.client_id WHERE session_clients.session_id = $1";
     /// Of the next client, what is due first: a client with a long queue costs no more than one with a short one.
     FIRST_OF_CLIENT = "SELECT session_id, client_id, sid, sub, attempts, next_at, expires_at FROM logout_deliveries
         WHERE client_id > $1 ORDER BY client_id, next_at LIMIT 1";
@@ -41,20 +40,25 @@ statements! {
 }
 
 impl Reads {
-    /// Of each client that is not `busy`, the delivery that has been due for the longest time; at most `limit`.
+    /// Of each client that is not `busy`, the delivery that has been due for the longest time; at most `limit`. It begins behind the
+    /// client `last` and goes round: who always has something due leaves the others their turn.
     pub fn list_due_logout_deliveries(
         &mut self,
+        last: ClientId,
         busy: &[ClientId],
         now: Timestamp,
         limit: usize,
     ) -> Result<Vec<LogoutDelivery>, StoreError> {
         let mut due = Vec::new();
-        let mut after = i64::MIN;
-        while due.len() < limit {
-            let Some(first) = self.one(FIRST_OF_CLIENT, params![after], read)? else { break };
-            after = first.client_id.0;
-            if first.next_at <= now && !busy.contains(&first.client_id) {
-                due.push(first);
+        for (from, to) in [(last.0, i64::MAX), (i64::MIN, last.0)] {
+            let mut after = from;
+            while due.len() < limit {
+                let first = self.one(FIRST_OF_CLIENT, params![after], read)?;
+                let Some(first) = first.filter(|first| first.client_id.0 <= to) else { break };
+                after = first.client_id.0;
+                if first.next_at <= now && !busy.contains(&first.client_id) {
+                    due.push(first);
+                }
             }
         }
         Ok(due)
@@ -62,22 +66,20 @@ impl Reads {
 }
 
 impl Tx {
-    /// Has the clients of a user's sessions told that these have `ended` now, if they registered where.
+    /// Has the clients of a session told that it has `ended` now, if they registered where.
     pub(crate) fn insert_logout_deliveries(
         &mut self,
-        user: UserId,
-        ended: &[SessionId],
+        ended: SessionId,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let clients: Vec<(SessionId, ClientId, ClientMetadata)> =
-            self.all(LIST_CLIENTS, params![user, now], |row| {
-                row.table("clients");
-                Ok((row.get()?, row.get()?, row.json()?))
-            })?;
+        let clients: Vec<(ClientId, ClientMetadata)> = self.all(LIST_CLIENTS, params![ended], |row| {
+            row.table("clients");
+            Ok((row.get()?, row.json()?))
+        })?;
         let expires_at = now.plus_seconds(TRIED_FOR_S);
-        for (session, client, metadata) in clients {
-            if ended.contains(&session) && metadata.backchannel_logout_uri.is_some() {
-                self.run(INSERT, params![client, now, expires_at, session])?;
+        for (client, metadata) in clients {
+            if metadata.backchannel_logout_uri.is_some() {
+                self.run(INSERT, params![client, now, expires_at, ended])?;
             }
         }
         Ok(())

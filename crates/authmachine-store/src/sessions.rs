@@ -52,7 +52,7 @@ statements! {
     RENEW = "UPDATE sessions SET sha256 = $1, user_epoch = $2, auth_time = $3, amr = $4, last_seen_at = $5,
         expires_at = $6, user_agent = $7, address = $8, purge_at = CASE WHEN purge_at < $6 THEN $6 ELSE purge_at END
         WHERE id = $9 AND user_id = $10 AND ended_at IS NULL AND tokens_revoked_at IS NULL";
-    END = "UPDATE sessions SET ended_at = $1 WHERE id = $2 AND ended_at IS NULL RETURNING user_id";
+    END = "UPDATE sessions SET ended_at = $1 WHERE id = $2 AND ended_at IS NULL";
     TOUCH = "UPDATE sessions SET last_seen_at = $1 WHERE id = $2 AND last_seen_at < $1";
     END_ALL = "UPDATE sessions SET ended_at = $1 WHERE user_id = $2 AND ended_at IS NULL RETURNING id";
     REVOKE_TOKENS = "UPDATE sessions SET tokens_revoked_at = $1 WHERE id = $2 AND tokens_revoked_at IS NULL";
@@ -113,16 +113,17 @@ impl Tx {
 
     /// Signs out, and has its clients told; `false` when the session had ended already.
     pub fn end_session(&mut self, id: SessionId, now: Timestamp) -> Result<bool, StoreError> {
-        let user: Option<UserId> = self.one(END, params![now, id], |row| row.get())?;
-        user.map(|user| self.insert_logout_deliveries(user, &[id], now))
-            .transpose()
-            .map(|told| told.is_some())
+        let is_end = self.run(END, params![now, id])? == 1;
+        if is_end {
+            self.insert_logout_deliveries(id, now)?;
+        }
+        Ok(is_end)
     }
 
     /// The same for every session of a user.
     pub(crate) fn end_sessions_of(&mut self, id: UserId, now: Timestamp) -> Result<(), StoreError> {
         let ended: Vec<SessionId> = self.all(END_ALL, params![now, id], |row| row.get())?;
-        self.insert_logout_deliveries(id, &ended, now)
+        ended.into_iter().try_for_each(|session| self.insert_logout_deliveries(session, now))
     }
 
     /// The browser used it.

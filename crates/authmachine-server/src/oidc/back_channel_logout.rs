@@ -88,6 +88,7 @@ pub async fn run(app: App) {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut sending = JoinSet::new();
     let mut busy: HashMap<Id, ClientId> = HashMap::new();
+    let mut last = ClientId(0);
     loop {
         tokio::select! {
             _ = ticks.tick() => {}
@@ -98,12 +99,13 @@ pub async fn run(app: App) {
         }
         let clients: Vec<ClientId> = busy.values().copied().collect();
         let (now, room) = (app.now(), MAX_SENDING - busy.len());
-        let due = app.store.read(move |reads| reads.list_due_logout_deliveries(&clients, now, room)).await;
+        let due =
+            app.store.read(move |reads| reads.list_due_logout_deliveries(last, &clients, now, room)).await;
         match due {
             Ok(due) => {
                 for delivery in due {
-                    let client = delivery.client_id;
-                    busy.insert(sending.spawn(try_one(app.clone(), delivery)).id(), client);
+                    last = delivery.client_id;
+                    busy.insert(sending.spawn(try_one(app.clone(), delivery)).id(), last);
                 }
             }
             Err(error) => {

@@ -42,7 +42,7 @@ async fn user_and_clients(store: &TestStore, clients: &[Client]) -> User {
 
 async fn due(store: &TestStore, busy: &[ClientId]) -> Vec<LogoutDelivery> {
     let busy = busy.to_vec();
-    store.read(move |reads| reads.list_due_logout_deliveries(&busy, NOW, 9)).await
+    store.read(move |reads| reads.list_due_logout_deliveries(ClientId(0), &busy, NOW, 9)).await
 }
 
 both_engines! {
@@ -68,7 +68,7 @@ both_engines! {
         assert_eq!(found[0], expected);
         assert_eq!(due(&store, &[clients[0].id]).await, found[1..], "a busy client is left out");
         let early = NOW.plus_ms(-1);
-        let none = store.read(move |reads| reads.list_due_logout_deliveries(&[], early, 9)).await;
+        let none = store.read(move |reads| reads.list_due_logout_deliveries(ClientId(0), &[], early, 9)).await;
         assert!(none.is_empty());
     }
 
@@ -101,11 +101,33 @@ both_engines! {
         let claims = store.race(20, move |tx| tx.claim_logout_delivery(&seen, LATER)).await;
         assert_eq!(claims.into_iter().filter(|claimed| *claimed).count(), 1);
         assert!(due(&store, &[]).await.is_empty());
-        let later = store.read(|reads| reads.list_due_logout_deliveries(&[], LATER, 9)).await;
+        let later = store.read(|reads| reads.list_due_logout_deliveries(ClientId(0), &[], LATER, 9)).await;
         assert_eq!(later, [LogoutDelivery { attempts: 1, next_at: LATER, ..delivery.clone() }]);
         let ended = delivery.clone();
         assert!(store.write(move |tx| tx.delete_logout_delivery(&ended)).await);
         assert!(!store.write(move |tx| tx.delete_logout_delivery(&delivery)).await);
+    }
+
+    async fn rb19_who_always_has_something_due_leaves_the_others_their_turn(store: TestStore) {
+        let clients = ["a", "b", "c", "d", "e"].map(told);
+        let alice = user_and_clients(&store, &clients).await;
+        let id = alice.id;
+        // Two of each: whatever is begun, the next of the same client is due.
+        for _ in 0..2 {
+            session_with(&store, &alice, &clients).await;
+        }
+        store.write(move |tx| tx.set_password(id, "hash", NOW)).await;
+        let mut last = clients[0].id;
+        for expected in [[1, 2], [3, 4], [0, 1], [2, 3], [4, 0]] {
+            let due = store.read(move |reads| reads.list_due_logout_deliveries(last, &[], NOW, 2)).await;
+            let ids: Vec<_> = due.iter().map(|delivery| delivery.client_id).collect();
+            assert_eq!(ids, expected.map(|at| clients[at].id));
+            last = ids[1];
+        }
+        let busy = [clients[1].id, clients[4].id];
+        let due = store.read(move |reads| reads.list_due_logout_deliveries(last, &busy, NOW, 9)).await;
+        let ids: Vec<_> = due.iter().map(|delivery| delivery.client_id).collect();
+        assert_eq!(ids, [2, 3, 0].map(|at| clients[at].id), "each once");
     }
 
     async fn g3_a_client_that_joins_a_session_as_it_ends_is_told_or_gets_nothing(store: TestStore) {
@@ -125,7 +147,7 @@ both_engines! {
             let end = other.write(soon(), move |tx| tx.end_session(id, NOW));
             let (is_in, ended) = tokio::join!(join, end);
             assert!(ended.expect("it ends"));
-            let told = store.read(|reads| reads.list_due_logout_deliveries(&[], NOW, 9)).await;
+            let told = store.read(|reads| reads.list_due_logout_deliveries(ClientId(0), &[], NOW, 9)).await;
             assert_eq!(told.len() == 1, is_in);
             for delivery in told {
                 store.write(move |tx| tx.delete_logout_delivery(&delivery)).await;

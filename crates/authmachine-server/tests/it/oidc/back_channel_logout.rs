@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use authmachine_jose::{Algorithm, JwkSet};
 use authmachine_provider::client_metadata::ClientMetadata;
 use authmachine_provider::event::{Event, EventKind};
+use authmachine_provider::ids::ClientId;
 use authmachine_provider::user::UserStatus;
 use authmachine_server::jobs::{self, Jobs};
 use authmachine_testkit::{
@@ -258,7 +259,10 @@ async fn lo4_a_client_that_fails_is_tried_again_and_given_up_in_the_end() {
         assert!(jtis.insert(claims["jti"].to_string()));
         server.clock().advance(wait_s - 1);
         let now = server.clock().now();
-        let due = server.store().read(move |reads| reads.list_due_logout_deliveries(&[], now, 9)).await;
+        let due = server
+            .store()
+            .read(move |reads| reads.list_due_logout_deliveries(ClientId(0), &[], now, 9))
+            .await;
         assert_eq!(due.expect("the store answers"), [], "not before its time");
         server.clock().advance(1);
     }
