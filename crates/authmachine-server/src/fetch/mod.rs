@@ -138,12 +138,20 @@ impl Fetches {
 pub struct Fetcher(Arc<Inner>);
 
 struct Inner {
+    /// For what is read: strangers name it, and can make us wait for as much as there is room for.
+    gets: Lane,
+    /// For what is told, which waits for none of that.
+    posts: Lane,
+    deadline: Duration,
+    counters: Arc<Fetches>,
+}
+
+/// Ways with places of their own.
+struct Lane {
     https: Way,
     plain: Way,
-    deadline: Duration,
     fetches: Semaphore,
     hosts: Mutex<HashMap<String, Arc<Semaphore>>>,
-    counters: Arc<Fetches>,
 }
 
 /// How a scheme is spoken.
@@ -182,6 +190,77 @@ impl Fetcher {
     }
 
     fn with(settings: &FetchSettings, deadline: Duration, lookup: Lookup) -> Result<Self, FetchSetupError> {
+        let (gets, posts) = (Lane::new(settings, lookup)?, Lane::new(settings, lookup)?);
+        Ok(Self(Arc::new(Inner { gets, posts, deadline, counters: Arc::default() })))
+    }
+
+    /// Gets a document of one of `content_types`, which are without parameters; of any type when there are none.
+    ///
+    /// # Errors
+    /// [`FetchError`], logged and counted here.
+    pub async fn get(&self, url: &str, content_types: &[&str]) -> Result<Fetched, FetchError> {
+        self.within_bounds(&self.0.gets, url, |client, url| async move {
+            let accept = if content_types.is_empty() { "*/*".to_owned() } else { content_types.join(", ") };
+            let answer = client.get(url).header(header::ACCEPT, accept).send().await?;
+            read(answer, content_types).await
+        })
+        .await
+    }
+
+    /// Posts a form; what the status is. The answer's body is not read.
+    ///
+    /// # Errors
+    /// [`FetchError`], logged and counted here. Statuses other than redirects are none.
+    pub async fn post_form(&self, url: &str, form: &[(&str, &str)]) -> Result<u16, FetchError> {
+        let body = authmachine_protocol::form::encode(form.iter().copied());
+        self.within_bounds(&self.0.posts, url, |client, url| async move {
+            let request = client.post(url).header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+            Ok(not_redirected(request.body(body).send().await?.status())?.as_u16())
+        })
+        .await
+    }
+
+    /// What it counts.
+    pub fn counters(&self) -> Arc<Fetches> {
+        self.0.counters.clone()
+    }
+
+    async fn within_bounds<T, F>(
+        &self,
+        lane: &Lane,
+        url: &str,
+        exchange: impl FnOnce(Client, Url) -> F,
+    ) -> Result<T, FetchError>
+    where
+        F: Future<Output = Result<T, Failure>>,
+    {
+        let url = parse(url);
+        let host = url.as_ref().ok().and_then(Url::host_str).unwrap_or_default().to_owned();
+        let fetch = async {
+            let url = url?;
+            let way = if url.scheme() == "https" { &lane.https } else { &lane.plain };
+            way.guard.check(&url)?;
+            let _of_host = lane.place_of_host(&host).await;
+            let _place = lane.fetches.acquire().await.expect("it is never closed");
+            exchange(way.client.clone(), url).await
+        };
+        let fetched = timeout(self.0.deadline, fetch).await;
+        match fetched.unwrap_or_else(|_| Err(FetchError::Timeout.into())) {
+            Ok(fetched) => {
+                self.0.counters.count("ok");
+                Ok(fetched)
+            }
+            Err(Failure { error, cause }) => {
+                self.0.counters.count(error.word());
+                tracing::warn!(host, result = error.word(), cause, "A fetch from {host:?} failed: {error}");
+                Err(error)
+            }
+        }
+    }
+}
+
+impl Lane {
+    fn new(settings: &FetchSettings, lookup: Lookup) -> Result<Self, FetchSetupError> {
         let guard = Guard {
             networks: settings.private_networks.as_slice().into(),
             public: true,
@@ -198,82 +277,12 @@ impl Fetcher {
                 Way::new(guard.clone(), |client| client.tls_certs_only(roots))
             })?;
         let plain = Way::new(Guard { public: false, ..guard }, |client| client.tls_certs_only([]))?;
-        Ok(Self(Arc::new(Inner {
-            https,
-            plain,
-            deadline,
-            fetches: Semaphore::new(MAX_FETCHES),
-            hosts: Mutex::default(),
-            counters: Arc::default(),
-        })))
-    }
-
-    /// Gets a document of one of `content_types`, which are without parameters; of any type when there are none.
-    ///
-    /// # Errors
-    /// [`FetchError`], logged and counted here.
-    pub async fn get(&self, url: &str, content_types: &[&str]) -> Result<Fetched, FetchError> {
-        self.within_bounds(url, |client, url| async move {
-            let accept = if content_types.is_empty() { "*/*".to_owned() } else { content_types.join(", ") };
-            let answer = client.get(url).header(header::ACCEPT, accept).send().await?;
-            read(answer, content_types).await
-        })
-        .await
-    }
-
-    /// Posts a form; what the status is. The answer's body is not read.
-    ///
-    /// # Errors
-    /// [`FetchError`], logged and counted here. Statuses other than redirects are none.
-    pub async fn post_form(&self, url: &str, form: &[(&str, &str)]) -> Result<u16, FetchError> {
-        let body = authmachine_protocol::form::encode(form.iter().copied());
-        self.within_bounds(url, |client, url| async move {
-            let request = client.post(url).header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
-            Ok(not_redirected(request.body(body).send().await?.status())?.as_u16())
-        })
-        .await
-    }
-
-    /// What it counts.
-    pub fn counters(&self) -> Arc<Fetches> {
-        self.0.counters.clone()
-    }
-
-    async fn within_bounds<T, F>(
-        &self,
-        url: &str,
-        exchange: impl FnOnce(Client, Url) -> F,
-    ) -> Result<T, FetchError>
-    where
-        F: Future<Output = Result<T, Failure>>,
-    {
-        let url = parse(url);
-        let host = url.as_ref().ok().and_then(Url::host_str).unwrap_or_default().to_owned();
-        let fetch = async {
-            let url = url?;
-            let way = if url.scheme() == "https" { &self.0.https } else { &self.0.plain };
-            way.guard.check(&url)?;
-            let _of_host = self.place_of_host(&host).await;
-            let _place = self.0.fetches.acquire().await.expect("it is never closed");
-            exchange(way.client.clone(), url).await
-        };
-        let fetched = timeout(self.0.deadline, fetch).await;
-        match fetched.unwrap_or_else(|_| Err(FetchError::Timeout.into())) {
-            Ok(fetched) => {
-                self.0.counters.count("ok");
-                Ok(fetched)
-            }
-            Err(Failure { error, cause }) => {
-                self.0.counters.count(error.word());
-                tracing::warn!(host, result = error.word(), cause, "A fetch from {host:?} failed: {error}");
-                Err(error)
-            }
-        }
+        Ok(Self { https, plain, fetches: Semaphore::new(MAX_FETCHES), hosts: Mutex::default() })
     }
 
     async fn place_of_host(&self, host: &str) -> OwnedSemaphorePermit {
         let places = {
-            let mut hosts = self.0.hosts.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
             // Nobody holds or waits for a place at these.
             hosts.retain(|_, places| Arc::strong_count(places) > 1);
             let new = || Arc::new(Semaphore::new(MAX_FETCHES_OF_HOST));

@@ -285,7 +285,36 @@ async fn sr3_a_slow_host_leaves_room_for_the_others() {
         assert!(one.await.is_err(), "aborted");
     }
     assert!(fetcher.get(&other, JSON).await.is_ok());
-    assert!(fetcher.0.hosts.lock().expect("not poisoned").len() <= 1, "hosts are forgotten");
+    assert!(fetcher.0.gets.hosts.lock().expect("not poisoned").len() <= 1, "hosts are forgotten");
+}
+
+#[tokio::test]
+async fn lo4_who_is_told_does_not_wait_for_what_strangers_have_us_read() {
+    static GATE: Semaphore = Semaphore::const_new(0);
+    static WAITING: AtomicUsize = AtomicUsize::new(0);
+    let lookup: Lookup = |name| {
+        if name.starts_with("slow") {
+            WAITING.fetch_add(1, Relaxed);
+            let _ = tokio::runtime::Handle::current().block_on(GATE.acquire());
+        }
+        Ok(vec![([127, 0, 0, 1], 0).into()])
+    };
+    let site = WebSite::start().await;
+    let out = site.answer("/out", 200, &[], "").replace("localhost", "shop.example");
+    let fetcher = Fetcher::with(&settings(), DEADLINE, lookup).expect("a fetcher");
+    let reads: Vec<_> = (0..MAX_FETCHES)
+        .map(|n| {
+            let fetcher = fetcher.clone();
+            tokio::spawn(async move { fetcher.get(&format!("http://slow{n}.example/"), JSON).await.err() })
+        })
+        .collect();
+    while WAITING.load(Relaxed) < MAX_FETCHES {
+        tokio::task::yield_now().await;
+    }
+    let told = fetcher.post_form(&out, &[]).await;
+    GATE.close();
+    reads.iter().for_each(tokio::task::JoinHandle::abort);
+    assert_eq!(told, Ok(200));
 }
 
 #[tokio::test]
