@@ -28,6 +28,9 @@ use crate::{random, request};
 
 const INSUFFICIENT_SCOPE: &str = r#"Bearer error="insufficient_scope", error_description="The access token does not have the scope for this.", scope="clients:register""#;
 
+/// Changes of a client that cost nothing: after each, every node loads the clients anew, and we may fetch what it names.
+const FREE_UPDATES: i64 = 20;
+
 /// The routes, while registration is on.
 pub fn routes() -> Router<App> {
     Router::new()
@@ -95,7 +98,9 @@ async fn create_client(app: &App, headers: &HeaderMap, body: Body) -> Result<Res
     );
     let mut client = registration::register(read_request(&members)?, &offer(app), newcomer)?;
     if app.settings.registration.mode == RegistrationMode::Open {
-        take_turn(app).await?;
+        // One source can take half of the places, and then waits.
+        let free = (app.settings.registration.max_clients / 2).max(1);
+        take_turn(app, app.secrets.throttle("registration", &current_source()), free).await?;
     }
     check_sector(app, &client).await?;
     let secret = has_secret(&client).then(random::secret);
@@ -136,6 +141,7 @@ async fn update_client(
     let members = request::json_object(headers, body).await?;
     check_identity(app, &before, &members)?;
     let mut client = registration::register(read_request(&members)?, &offer(app), before.clone())?;
+    take_turn(app, app.secrets.throttle("registration of", &before.client_id), FREE_UPDATES).await?;
     check_sector(app, &client).await?;
     let secret = (has_secret(&client) && client.secret_hmac.is_none()).then(random::secret);
     client.secret_hmac = match &secret {
@@ -201,10 +207,8 @@ async fn admit(app: &App, headers: &HeaderMap) -> Result<String, OAuthError> {
     }
 }
 
-/// Counts a registration of anybody against its source, which can take half of the places and then waits.
-async fn take_turn(app: &App) -> Result<(), OAuthError> {
-    let free = (app.settings.registration.max_clients / 2).max(1);
-    let counter = app.secrets.throttle("registration", &current_source());
+/// Counts what is registered: `free` times it costs nothing, then one waits.
+async fn take_turn(app: &App, counter: [u8; 32], free: i64) -> Result<(), OAuthError> {
     let now = app.now();
     let verdict = app
         .store

@@ -69,6 +69,26 @@ async fn dr3_an_update_replaces_everything_and_is_checked_as_a_new_one_is() {
 }
 
 #[both_engines]
+async fn do3_do6_a_client_changes_itself_so_often_and_then_waits() {
+    let server = TestServer::start_with(open).await;
+    let client = server.register(minimal()).await;
+    for _ in 0..20 {
+        client.update(minimal()).await.ok();
+    }
+    // What is refused anyway takes no turn.
+    client.update(json!({})).await.assert_status(400);
+    let before = server.state();
+    let refused = client.update(minimal()).await;
+    refused.assert_error(429, "temporarily_unavailable");
+    assert!(refused.header("retry-after").is_some());
+    assert_eq!(server.state(), before);
+    client.read().await.ok();
+    server.register(minimal()).await.update(minimal()).await.ok();
+    server.clock().advance(60);
+    client.update(minimal()).await.ok();
+}
+
+#[both_engines]
 async fn dr3_a_secret_comes_and_goes_with_the_method_that_needs_it() {
     let server = TestServer::start_with(open).await;
     let client = server.register(minimal()).await;
