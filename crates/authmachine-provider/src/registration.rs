@@ -158,7 +158,6 @@ pub fn register(
     if request.redirect_uris.is_empty() && !response_types.is_empty() {
         return Err(RegistrationError::NoRedirectUri);
     }
-    check_uris(&request, kind)?;
     check_keys(&request)?;
     refuse_encryption(&request)?;
     let sector = sector(&request)?;
@@ -181,7 +180,7 @@ pub fn register(
 
     let name = request.client_name.as_deref().map(name).filter(|name| !name.is_empty());
     let host = || request.redirect_uris.first().and_then(|uri| redirect_uri::host(uri));
-    Ok(Client {
+    let client = Client {
         name: name.or_else(host).unwrap_or_else(|| client.client_id.clone()),
         auth_method: Some(auth_method),
         kind,
@@ -221,7 +220,9 @@ pub fn register(
             localized: localized(request.localized),
         },
         ..client
-    })
+    };
+    check_addresses(&client)?;
+    Ok(client)
 }
 
 /// What the client may ask for at the two endpoints (RFC 7591 §2.1, OIDC Registration §2). A response type without its grant type is
@@ -283,44 +284,48 @@ fn scopes(
     }
 }
 
-/// Every address beside the redirect URIs passes the one validator (checklist RU3, RU8, DR4).
-fn check_uris(request: &RegistrationRequest, kind: ClientKind) -> Result<(), RegistrationError> {
-    let localized = request
+/// Every address beside the redirect URIs passes the one validator, whoever registers it (checklist RU3, RU8, DR4).
+///
+/// # Errors
+/// [`RegistrationError`].
+pub fn check_addresses(client: &Client) -> Result<(), RegistrationError> {
+    let metadata = &client.metadata;
+    let localized = metadata
         .localized
         .iter()
-        .filter_map(|(member, text)| Some((client_metadata::base_name(member)?, text)))
+        .filter_map(|(member, text)| Some((client_metadata::base_name(member)?, text.as_str()?)))
         .filter(|(name, _)| name.ends_with("_uri"));
     let of_web = [
-        ("client_uri", &request.client_uri),
-        ("logo_uri", &request.logo_uri),
-        ("policy_uri", &request.policy_uri),
-        ("tos_uri", &request.tos_uri),
-        ("jwks_uri", &request.jwks_uri),
-        ("sector_identifier_uri", &request.sector_identifier_uri),
-        ("initiate_login_uri", &request.initiate_login_uri),
-        ("frontchannel_logout_uri", &request.frontchannel_logout_uri),
-        ("backchannel_logout_uri", &request.backchannel_logout_uri),
+        ("client_uri", &metadata.client_uri),
+        ("logo_uri", &metadata.logo_uri),
+        ("policy_uri", &metadata.policy_uri),
+        ("tos_uri", &metadata.tos_uri),
+        ("jwks_uri", &metadata.jwks_uri),
+        ("sector_identifier_uri", &metadata.sector_identifier_uri),
+        ("initiate_login_uri", &metadata.initiate_login_uri),
+        ("frontchannel_logout_uri", &metadata.frontchannel_logout_uri),
+        ("backchannel_logout_uri", &metadata.backchannel_logout_uri),
     ];
     for (name, uri) in
-        of_web.into_iter().filter_map(|(name, uri)| Some((name, uri.as_ref()?))).chain(localized)
+        of_web.into_iter().filter_map(|(name, uri)| Some((name, uri.as_deref()?))).chain(localized)
     {
         redirect_uri::validate(uri, ClientKind::Web).map_err(|why| RegistrationError::Uri(name, why))?;
     }
-    for uri in &request.post_logout_redirect_uris {
-        redirect_uri::validate(uri, kind)
+    for uri in &client.post_logout_redirect_uris {
+        redirect_uri::validate(uri, client.kind)
             .map_err(|why| RegistrationError::Uri("post_logout_redirect_uris", why))?;
     }
-    for uri in &request.request_uris {
+    for uri in &metadata.request_uris {
         redirect_uri::validate_request_uri(uri).map_err(|why| RegistrationError::Uri("request_uris", why))?;
     }
     // OIDC Core §4, OIDC Registration §2.
     let is_https =
         |uri: &String| redirect_uri::origin(uri).is_some_and(|origin| origin.starts_with("https:"));
-    if !request.initiate_login_uri.as_ref().is_none_or(is_https) {
+    if !metadata.initiate_login_uri.as_ref().is_none_or(is_https) {
         return Err(RegistrationError::NotHttps("initiate_login_uri"));
     }
-    if let Some(frame) = &request.frontchannel_logout_uri
-        && !redirect_uri::has_origin_of(frame, &request.redirect_uris)
+    if let Some(frame) = &metadata.frontchannel_logout_uri
+        && !redirect_uri::has_origin_of(frame, &client.redirect_uris)
     {
         return Err(RegistrationError::ForeignFrame);
     }

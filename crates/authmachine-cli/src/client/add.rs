@@ -109,9 +109,9 @@ pub(super) fn add(place: &Place, new: Add) -> Result<()> {
     if json {
         let mut view = view(&client);
         if let Some(secret) = &shown {
-            view["client_secret"] = secret.as_str().into();
+            view.insert("client_secret".to_owned(), secret.as_str().into());
         }
-        return Ok(output::json(&view)?);
+        return Ok(output::json(&view.into())?);
     }
     output::line(format_args!("Made the client {}", client.client_id))?;
     if let Some(secret) = shown {

@@ -2,16 +2,18 @@
 
 use std::path::Path;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Error, Result, anyhow, bail};
 use authmachine_jose::{Algorithm, JwkSet};
 use authmachine_permissions::check_object_code;
 use authmachine_protocol::redirect_uri::{self, ClientKind};
 use authmachine_protocol::{ClientAuthMethod, GrantType, Scopes};
 use authmachine_provider::client::Client;
+use authmachine_provider::client_metadata::RequestObjectAlg;
+use authmachine_provider::registration::{RegistrationError, check_addresses};
 use authmachine_server::keys;
 use serde_json::Value;
 
-use super::facts::{AlgorithmOrNone, Facts};
+use super::facts::{AlgorithmOrNone, Facts, Optional};
 use crate::config::Config;
 use crate::installation::Installation;
 use crate::{named, object, output};
@@ -21,33 +23,46 @@ pub(super) fn apply(installation: &Installation, client: &mut Client, facts: Fac
     if let Some(given) = &facts.name {
         client.name = named::name(Some(given), &client.client_id)?;
     }
-    // The one validator of every address that browsers are sent to (checklist RU3, RU8).
-    for (flag, given, there) in [
-        ("--redirect-uri", facts.redirect_uri, &mut client.redirect_uris),
-        ("--post-logout-redirect-uri", facts.post_logout_redirect_uri, &mut client.post_logout_redirect_uris),
-    ] {
-        for uri in &given {
-            redirect_uri::validate(uri, client.kind)
-                .with_context(|| format!("{flag} {uri:?} cannot be used"))?;
-        }
-        replace(there, given);
+    for uri in &facts.redirect_uri {
+        redirect_uri::validate(uri, client.kind)
+            .with_context(|| format!("--redirect-uri {uri:?} cannot be used"))?;
     }
+    replace(&mut client.redirect_uris, facts.redirect_uri);
+    replace(&mut client.post_logout_redirect_uris, facts.post_logout_redirect_uri);
     let metadata = &mut client.metadata;
-    for (flag, given, there) in [
-        ("--frontchannel-logout-uri", facts.frontchannel_logout_uri, &mut metadata.frontchannel_logout_uri),
-        ("--backchannel-logout-uri", facts.backchannel_logout_uri, &mut metadata.backchannel_logout_uri),
+    for (given, there) in [
+        (facts.frontchannel_logout_uri, &mut metadata.frontchannel_logout_uri),
+        (facts.backchannel_logout_uri, &mut metadata.backchannel_logout_uri),
+        (facts.initiate_login_uri, &mut metadata.initiate_login_uri),
+        (facts.logo_uri, &mut metadata.logo_uri),
+        (facts.client_uri, &mut metadata.client_uri),
+        (facts.policy_uri, &mut metadata.policy_uri),
+        (facts.tos_uri, &mut metadata.tos_uri),
     ] {
-        let Some(uri) = given else { continue };
-        if !uri.is_empty() {
-            redirect_uri::validate(&uri, ClientKind::Web)
-                .with_context(|| format!("{flag} {uri:?} cannot be used"))?;
-        }
-        *there = Some(uri).filter(|uri| !uri.is_empty());
+        *there = given.or(there.take());
     }
-    if let Some(frame) = &metadata.frontchannel_logout_uri
-        && !redirect_uri::has_origin_of(frame, &client.redirect_uris)
+    if let Some(file) = &facts.jwks_file {
+        (metadata.jwks, metadata.jwks_uri) = (Some(read_keys(file)?), None);
+    }
+    if let Some(uri) = facts.jwks_uri {
+        (metadata.jwks, metadata.jwks_uri) = (None, Some(uri));
+    }
+    replace(&mut metadata.request_uris, facts.request_uri);
+    if let Some(AlgorithmOrNone(algorithm)) = facts.request_object_alg {
+        metadata.request_object_signing_alg =
+            Some(algorithm.map_or(RequestObjectAlg::Unsigned, RequestObjectAlg::Signed));
+    }
+    metadata.require_signed_request_object |= facts.require_signed_request_object;
+    metadata.default_max_age = facts.default_max_age.or(metadata.default_max_age);
+    replace(&mut metadata.default_acr_values, facts.default_acr_values);
+    metadata.require_auth_time |= facts.require_auth_time;
+    replace(&mut metadata.contacts, facts.contact);
+    check_addresses(client).map_err(in_flags)?;
+    let metadata = &client.metadata;
+    if metadata.require_signed_request_object
+        && metadata.request_object_signing_alg == Some(RequestObjectAlg::Unsigned)
     {
-        bail!("--frontchannel-logout-uri has not the scheme, host and port of a --redirect-uri");
+        bail!("--require-signed-request-object and --request-object-alg none exclude each other");
     }
     for code in &facts.objects {
         check_object_code(code).with_context(|| format!("the object code {code:?} cannot be used"))?;
@@ -64,14 +79,6 @@ pub(super) fn apply(installation: &Installation, client: &mut Client, facts: Fac
     }
     client.pkce = facts.pkce.or(client.pkce);
     client.auth_method = facts.auth_method.or(client.auth_method);
-    if let Some(file) = &facts.jwks_file {
-        (client.metadata.jwks, client.metadata.jwks_uri) = (Some(read_keys(file)?), None);
-    }
-    if let Some(uri) = facts.jwks_uri {
-        redirect_uri::validate(&uri, ClientKind::Web)
-            .with_context(|| format!("--jwks-uri {uri:?} cannot be used"))?;
-        (client.metadata.jwks, client.metadata.jwks_uri) = (None, Some(uri));
-    }
     let has_keys = client.metadata.jwks.is_some() || client.metadata.jwks_uri.is_some();
     if client.auth_method == Some(ClientAuthMethod::PrivateKeyJwt) && !has_keys {
         bail!("private_key_jwt needs the client's public keys: --jwks-file or --jwks-uri");
@@ -106,6 +113,50 @@ pub(super) fn apply(installation: &Installation, client: &mut Client, facts: Fac
         );
     }
     Ok(())
+}
+
+/// Takes away from `client` what it need not have.
+pub(super) fn unset(client: &mut Client, facts: &[Optional]) {
+    let metadata = &mut client.metadata;
+    for fact in facts {
+        match fact {
+            Optional::Name => client.name.clone_from(&client.client_id),
+            Optional::PostLogoutRedirectUri => client.post_logout_redirect_uris.clear(),
+            Optional::FrontchannelLogoutUri => metadata.frontchannel_logout_uri = None,
+            Optional::BackchannelLogoutUri => metadata.backchannel_logout_uri = None,
+            Optional::Objects => client.objects.clear(),
+            Optional::UserinfoAlg => client.userinfo_alg = None,
+            Optional::Pkce => client.pkce = None,
+            Optional::AuthMethod => client.auth_method = None,
+            Optional::JwksFile => metadata.jwks = None,
+            Optional::JwksUri => metadata.jwks_uri = None,
+            Optional::RequestObjectAlg => metadata.request_object_signing_alg = None,
+            Optional::RequestUri => metadata.request_uris.clear(),
+            Optional::RequireSignedRequestObject => metadata.require_signed_request_object = false,
+            Optional::DefaultMaxAge => metadata.default_max_age = None,
+            Optional::DefaultAcrValues => metadata.default_acr_values.clear(),
+            Optional::RequireAuthTime => metadata.require_auth_time = false,
+            Optional::InitiateLoginUri => metadata.initiate_login_uri = None,
+            Optional::LogoUri => metadata.logo_uri = None,
+            Optional::ClientUri => metadata.client_uri = None,
+            Optional::PolicyUri => metadata.policy_uri = None,
+            Optional::TosUri => metadata.tos_uri = None,
+            Optional::Contact => metadata.contacts.clear(),
+        }
+    }
+}
+
+/// What is wrong, in the words of the command line: `post_logout_redirect_uris` was given as `--post-logout-redirect-uri`.
+fn in_flags(error: RegistrationError) -> Error {
+    let flag = |name: &str| format!("--{}", name.trim_end_matches('s').replace('_', "-"));
+    match error {
+        RegistrationError::Uri(name, why) => anyhow!("{} cannot be used: {why}", flag(name)),
+        RegistrationError::NotHttps(name) => anyhow!("{} must be https", flag(name)),
+        RegistrationError::ForeignFrame => {
+            anyhow!("--frontchannel-logout-uri has not the scheme, host and port of a --redirect-uri")
+        }
+        other => other.into(),
+    }
 }
 
 fn apply_sector(client: &mut Client, subject_type: Option<&str>, sector: Option<String>) -> Result<()> {
@@ -154,6 +205,13 @@ pub(super) fn note_switch(config: &Config, client: &Client) {
         output::note(format_args!(
             "The response type {response_type} is of no use until oidc.implicit is on in the configuration"
         ));
+    }
+    if !config.unsigned_request_objects
+        && client.metadata.request_object_signing_alg == Some(RequestObjectAlg::Unsigned)
+    {
+        output::note(
+            "Its unsigned request objects are refused until oidc.unsigned_request_objects is on in the configuration",
+        );
     }
     if !config.unsigned_id_tokens && client.metadata.unsigned_id_tokens {
         output::note(format_args!(

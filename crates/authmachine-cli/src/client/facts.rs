@@ -6,7 +6,10 @@ use authmachine_jose::Algorithm;
 use authmachine_protocol::redirect_uri;
 use authmachine_protocol::{ClientAuthMethod, GrantType, ResponseType, Scopes};
 use authmachine_provider::client::PkceRule;
-use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
+use clap::{Args, ValueEnum};
+
+use crate::when;
 
 /// What `client add` and `client set` have in common.
 #[derive(Args)]
@@ -20,10 +23,10 @@ pub(crate) struct Facts {
     /// Where browsers return to after signing out
     #[arg(long, value_name = "URI", num_args = 1..)]
     pub(super) post_logout_redirect_uri: Vec<String>,
-    /// Where it is told that a session has ended, by a frame in the browser; "" is nowhere
+    /// Where it is told that a session has ended, by a frame in the browser
     #[arg(long, value_name = "URI")]
     pub(super) frontchannel_logout_uri: Option<String>,
-    /// Where it is told that a session has ended, from server to server; "" is nowhere
+    /// Where it is told that a session has ended, from server to server
     #[arg(long, value_name = "URI")]
     pub(super) backchannel_logout_uri: Option<String>,
     /// Codes of the objects whose permissions it may see; first-party clients see all, others by default none
@@ -62,6 +65,69 @@ pub(crate) struct Facts {
     /// Where its public keys are, fetched when they are needed
     #[arg(long, value_name = "URI")]
     pub(super) jwks_uri: Option<String>,
+    /// What its request objects are signed with; by default any algorithm. none needs oidc.unsigned_request_objects
+    #[arg(long, value_name = "A", value_parser = algorithm_or_none)]
+    pub(super) request_object_alg: Option<AlgorithmOrNone>,
+    /// Where its request objects are; no other address is fetched
+    #[arg(long, value_name = "URI", num_args = 1..)]
+    pub(super) request_uri: Vec<String>,
+    /// Refuses its requests unless they come in a signed request object
+    #[arg(long)]
+    pub(super) require_signed_request_object: bool,
+    /// How old a sign-in may be unless a request says so, such as 1h; 0 asks every time
+    #[arg(long, value_name = "D", value_parser = max_age)]
+    pub(super) default_max_age: Option<u32>,
+    /// What acr_values are unless a request names some
+    #[arg(long, value_name = "ACR", num_args = 1.., value_parser = NonEmptyStringValueParser::new())]
+    pub(super) default_acr_values: Vec<String>,
+    /// Puts auth_time into each of its ID tokens
+    #[arg(long)]
+    pub(super) require_auth_time: bool,
+    /// Where others send people to begin a sign-in, https
+    #[arg(long, value_name = "URI")]
+    pub(super) initiate_login_uri: Option<String>,
+    /// Its logo, PNG, JPEG, GIF or WebP: fetched once, and shown as a copy from this server
+    #[arg(long, value_name = "URI")]
+    pub(super) logo_uri: Option<String>,
+    /// Its website
+    #[arg(long, value_name = "URI")]
+    pub(super) client_uri: Option<String>,
+    /// Its privacy policy
+    #[arg(long, value_name = "URI")]
+    pub(super) policy_uri: Option<String>,
+    /// Its terms of service
+    #[arg(long, value_name = "URI")]
+    pub(super) tos_uri: Option<String>,
+    /// Who looks after it, such as a mail address
+    #[arg(long, value_name = "WHO", num_args = 1.., value_parser = NonEmptyStringValueParser::new())]
+    pub(super) contact: Vec<String>,
+}
+
+/// What a client need not have, by the names of the flags that give it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Optional {
+    Name,
+    PostLogoutRedirectUri,
+    FrontchannelLogoutUri,
+    BackchannelLogoutUri,
+    Objects,
+    UserinfoAlg,
+    Pkce,
+    AuthMethod,
+    JwksFile,
+    JwksUri,
+    RequestObjectAlg,
+    RequestUri,
+    RequireSignedRequestObject,
+    DefaultMaxAge,
+    DefaultAcrValues,
+    RequireAuthTime,
+    InitiateLoginUri,
+    LogoUri,
+    ClientUri,
+    PolicyUri,
+    TosUri,
+    Contact,
 }
 
 fn grant_type(word: &str) -> Result<GrantType, String> {
@@ -95,6 +161,11 @@ fn sector(text: &str) -> Result<String, String> {
     redirect_uri::host(&format!("https://{text}"))
         .filter(|host| host.eq_ignore_ascii_case(text))
         .ok_or_else(|| "not a host, such as example.com".to_owned())
+}
+
+fn max_age(text: &str) -> Result<u32, String> {
+    let seconds = when::duration(text).and_then(|seconds| u32::try_from(seconds).ok());
+    seconds.ok_or_else(|| "not a duration, such as 90s, 10m, 12h or 14d".to_owned())
 }
 
 fn pkce_rule(word: &str) -> Result<PkceRule, String> {

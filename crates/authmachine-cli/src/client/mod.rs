@@ -16,7 +16,7 @@ use clap::Subcommand;
 use crate::Place;
 use add::Add;
 pub(crate) use add::insert;
-use facts::Facts;
+use facts::{Facts, Optional};
 pub(crate) use secret::has_short_secret;
 
 /// The most characters of a client id and of a secret.
@@ -32,12 +32,23 @@ pub(crate) enum Command {
         id: String,
         #[command(flatten)]
         facts: Box<Facts>,
+        /// Takes away what it need not have, by the names of the flags, such as logo-uri
+        #[arg(long, value_name = "NAME", num_args = 1.., hide_possible_values = true)]
+        unset: Vec<Optional>,
         /// Prints JSON
         #[arg(long)]
         json: bool,
     },
     /// Lists the clients
     List {
+        /// Prints JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Shows all that is known of a client, in the words of client registration
+    Show {
+        /// `client_id`
+        id: String,
         /// Prints JSON
         #[arg(long)]
         json: bool,
@@ -67,20 +78,24 @@ pub(crate) enum Command {
     Remove {
         /// `client_id`
         id: String,
+        /// Does not ask
+        #[arg(long)]
+        yes: bool,
     },
 }
 
 pub(crate) fn run(command: Command, place: &Place) -> Result<()> {
     match command {
         Command::Add(new) => add::add(place, *new),
-        Command::Set { id, facts, json } => set::set(place, &id, *facts, json),
+        Command::Set { id, facts, unset, json } => set::set(place, &id, *facts, &unset, json),
         Command::List { json } => show::list(place, json),
+        Command::Show { id, json } => show::show(place, &id, json),
         Command::RotateSecret { id, secret_stdin, json } => {
             secret::rotate_secret(place, &id, secret_stdin, json)
         }
         Command::Disable { id } => set::switch(place, &id, true),
         Command::Enable { id } => set::switch(place, &id, false),
-        Command::Remove { id } => remove::remove(place, &id),
+        Command::Remove { id, yes } => remove::remove(place, &id, yes),
     }
 }
 

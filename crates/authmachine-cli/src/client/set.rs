@@ -1,5 +1,7 @@
 //! `client set`, `client disable`, `client enable`
 
+use std::collections::BTreeSet;
+
 use anyhow::{Result, bail};
 use authmachine_protocol::ClientAuthMethod;
 use authmachine_provider::client::Client;
@@ -7,20 +9,21 @@ use authmachine_provider::event::EventKind;
 use serde_json::Value;
 
 use super::about;
-use super::apply::{apply, note_switch};
-use super::facts::Facts;
+use super::apply::{apply, note_switch, unset};
+use super::facts::{Facts, Optional};
 use super::show::view;
 use crate::installation::{Installation, Missing};
 use crate::{Place, output};
 
-pub(super) fn set(place: &Place, id: &str, facts: Facts, json: bool) -> Result<()> {
+pub(super) fn set(place: &Place, id: &str, facts: Facts, gone: &[Optional], json: bool) -> Result<()> {
     let (config, installation) = place.open(Missing::Refuse)?;
     let before = installation.client(id)?;
     let mut client = before.clone();
-    if facts.auth_method.is_some() && client.is_public() {
+    if client.is_public() && (facts.auth_method.is_some() || gone.contains(&Optional::AuthMethod)) {
         bail!("{id} is a public client: it has no secret to prove itself by");
     }
     let had_key = client.auth_method == Some(ClientAuthMethod::PrivateKeyJwt);
+    unset(&mut client, gone);
     apply(&installation, &mut client, facts)?;
     match (had_key, client.auth_method == Some(ClientAuthMethod::PrivateKeyJwt)) {
         (false, true) => client.secret_hmac = None,
@@ -30,26 +33,12 @@ pub(super) fn set(place: &Place, id: &str, facts: Facts, json: bool) -> Result<(
         _ => {}
     }
     let (was, is) = (view(&before), view(&client));
-    let changed: Vec<Value> =
-        ["client_name", "redirect_uris", "post_logout_redirect_uris", "objects", "grant_types"]
-            .into_iter()
-            .chain([
-                "frontchannel_logout_uri",
-                "backchannel_logout_uri",
-                "response_types",
-                "scope",
-                "id_token_signed_response_alg",
-                "userinfo_signed_response_alg",
-                "subject_type",
-                "sector",
-                "pkce",
-                "token_endpoint_auth_method",
-                "jwks",
-                "jwks_uri",
-            ])
-            .filter(|field| was[field] != is[field])
-            .map(Value::from)
-            .collect();
+    let names: BTreeSet<&String> = was.keys().chain(is.keys()).collect();
+    let changed: Vec<Value> = names
+        .into_iter()
+        .filter(|name| was.get(*name) != is.get(*name))
+        .map(|name| name.as_str().into())
+        .collect();
     if changed.is_empty() {
         bail!("nothing of {id} would change; `authmachine client set --help` shows what can");
     }
@@ -59,7 +48,7 @@ pub(super) fn set(place: &Place, id: &str, facts: Facts, json: bool) -> Result<(
     }
     update(&installation, before, client, [("changed", changed.into())])?;
     if json {
-        output::json(&is)?
+        output::json(&is.into())?
     } else {
         output::line(format_args!("Changed the client {id}"))?
     }

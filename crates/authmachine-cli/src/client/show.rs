@@ -1,10 +1,11 @@
-//! `client list`
+//! `client list`, `client show`
 
 use anyhow::Result;
 use authmachine_protocol::ClientAuthMethod;
 use authmachine_protocol::redirect_uri::ClientKind;
 use authmachine_provider::client::{Client, PkceRule};
-use serde_json::{Value, json};
+use authmachine_provider::registration::registered;
+use serde_json::{Map, Value, json};
 
 use crate::installation::Missing;
 use crate::{Place, output, when};
@@ -13,7 +14,7 @@ pub(super) fn list(place: &Place, json: bool) -> Result<()> {
     let (_, installation) = place.open(Missing::Refuse)?;
     let clients = installation.read(|reads| reads.list_clients())?;
     if json {
-        return Ok(output::json(&clients.iter().map(view).collect())?);
+        return Ok(output::json(&clients.iter().map(|client| Value::Object(view(client))).collect())?);
     }
     let rows: Vec<_> = clients
         .iter()
@@ -41,34 +42,46 @@ pub(super) fn list(place: &Place, json: bool) -> Result<()> {
     Ok(output::table(["ID", "NAME", "KIND", "WHOSE", "STATUS", "REDIRECT URIS"], &rows)?)
 }
 
+pub(super) fn show(place: &Place, id: &str, json: bool) -> Result<()> {
+    let (_, installation) = place.open(Missing::Refuse)?;
+    let view = view(&installation.client(id)?);
+    if json {
+        return Ok(output::json(&view.into())?);
+    }
+    let rows: Vec<_> = view
+        .into_iter()
+        .map(|(name, value)| [name, words(&value)])
+        .filter(|[_, words]| !words.is_empty())
+        .collect();
+    Ok(output::table(["NAME", "VALUE"], &rows)?)
+}
+
+/// A value as people read it. A client that registered itself does not write to the terminal.
+fn words(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.replace(char::is_control, "\u{fffd}"),
+        Value::Array(items) => items.iter().map(words).collect::<Vec<_>>().join(" "),
+        other => other.to_string(),
+    }
+}
+
 /// In the words of RFC 7591 where it has them.
-pub(super) fn view(client: &Client) -> Value {
-    json!({
-        "client_id": client.client_id,
-        "client_name": client.name,
-        "application_type": match client.kind { ClientKind::Web => "web", ClientKind::Native => "native" },
-        "public": client.is_public(),
-        "token_endpoint_auth_method": client.auth_method.map(ClientAuthMethod::as_str),
-        "jwks": client.metadata.jwks,
-        "jwks_uri": client.metadata.jwks_uri,
-        "first_party": client.first_party,
-        "pkce": client.pkce.map(PkceRule::as_str),
+pub(super) fn view(client: &Client) -> Map<String, Value> {
+    let own = json!({
+        // What can be set, without what follows from it.
         "grant_types": client.grant_types,
-        "response_types": client.response_types,
-        "scope": client.scopes,
-        "id_token_signed_response_alg": match client.metadata.unsigned_id_tokens {
-            true => "none",
-            false => client.id_token_alg.as_str(),
-        },
-        "userinfo_signed_response_alg": client.userinfo_alg,
-        "subject_type": if client.sector.is_some() { "pairwise" } else { "public" },
-        "sector": client.sector,
-        "redirect_uris": client.redirect_uris,
+        "token_endpoint_auth_method": client.auth_method.map(ClientAuthMethod::as_str),
         "post_logout_redirect_uris": client.post_logout_redirect_uris,
-        "frontchannel_logout_uri": client.metadata.frontchannel_logout_uri,
-        "backchannel_logout_uri": client.metadata.backchannel_logout_uri,
+        "public": client.is_public(),
+        "first_party": client.first_party,
+        "self_registered": client.is_self_registered(),
+        "pkce": client.pkce.map(PkceRule::as_str),
+        "sector": client.sector,
         "objects": client.objects,
         "disabled": client.disabled,
         "created_at": when::rfc3339_of(client.created_at),
-    })
+    });
+    let Value::Object(own) = own else { unreachable!("it is an object") };
+    registered(client).into_iter().chain(own).collect()
 }

@@ -61,7 +61,7 @@ pub(crate) struct Config {
     pub(crate) log: Log,
     /// Whether tokens may pass through browsers.
     pub(crate) implicit: bool,
-    unsigned_request_objects: bool,
+    pub(crate) unsigned_request_objects: bool,
     pub(crate) unsigned_id_tokens: bool,
     registration: Registration,
     /// Whether the installation is there to be certified.
