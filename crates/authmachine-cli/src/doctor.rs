@@ -1,25 +1,28 @@
 //! `authmachine doctor`: names what is risky in this installation, and the cure.
 
 use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Result;
 use authmachine_jose::Algorithm;
-use authmachine_protocol::redirect_uri::ClientKind;
+use authmachine_protocol::redirect_uri::{self, ClientKind};
 use authmachine_provider::Timestamp;
-use authmachine_provider::api_token::ApiToken;
+use authmachine_provider::api_token::{ApiToken, CLIENTS_REGISTER};
 use authmachine_provider::client::{Client, PkceRule};
+use authmachine_provider::client_metadata::RequestObjectAlg;
 use authmachine_provider::event::{Event, EventKind};
 use authmachine_provider::ids::{EventId, IdSource, Kind};
 use authmachine_provider::keys::{self, Schedule, SigningKeyRecord};
 use authmachine_server::Clock;
-use authmachine_server::settings::RegistrationMode;
+use authmachine_server::fetch::{IpNetwork, is_public};
+use authmachine_server::settings::{Registration, RegistrationMode};
 use authmachine_store::settings::Database;
 use clap::Args;
 use serde_json::{Value, json};
-use url::Url;
+use url::{Host, Url};
 
 use crate::config::Config;
 use crate::installation::{Installation, Missing};
@@ -34,6 +37,8 @@ const MAX_EVENTS: usize = 20_000;
 const OLD_KEY_S: i64 = 365 * 86_400;
 /// A signing key that is overdue for as long is not looked after.
 const LATE_KEY_S: i64 = 86_400;
+/// So many clients are named; there may be a thousand of a kind.
+const MAX_NAMED: usize = 5;
 /// What ends so soon is named, so that nobody is surprised.
 const SOON_S: i64 = 14 * 86_400;
 /// The events' clock and ours may differ by so much.
@@ -319,6 +324,10 @@ fn of_installation(config: &Config, installation: &Installation) -> Result<Vec<F
     let algorithms: Vec<Algorithm> = keys::algorithms(&keys).collect();
     findings.extend(of_clients(&clients, &algorithms, &with_short_secret, &busy(installation, now)?));
     findings.extend(of_tokens(&tokens, now));
+    let settings = config.settings(0);
+    findings.extend(of_unsigned(&clients));
+    findings.extend(of_addresses(&clients, &settings.fetch.private_networks));
+    findings.extend(of_registration(&settings.registration, &clients, &tokens, now));
 
     let from_the_future = event_id_at(now.plus_seconds(CLOCK_S));
     let later = installation.read(move |reads| reads.list_events(Some(from_the_future), 1))?;
@@ -412,6 +421,107 @@ fn of_clients(
                 format!("authmachine client set {id} --redirect-uri https://…"),
             ));
         }
+    }
+    findings
+}
+
+/// Who is registered for what nothing protects: one finding each, however many they are.
+fn of_unsigned(clients: &[Client]) -> Vec<Finding> {
+    let named = |is_so: fn(&Client) -> bool| {
+        let ids: Vec<_> = clients
+            .iter()
+            .filter(|client| !client.disabled && is_so(client))
+            .map(|client| client.client_id.as_str())
+            .collect();
+        match ids.as_slice() {
+            [] => None,
+            [some @ .., _] if some.len() >= MAX_NAMED => {
+                Some(format!("{} and {} more", ids[..MAX_NAMED].join(", "), ids.len() - MAX_NAMED))
+            }
+            _ => Some(ids.join(", ")),
+        }
+    };
+    let id_tokens = named(|client| client.metadata.unsigned_id_tokens).map(|ids| {
+        Finding::advice(
+            "client",
+            format!("Registered for ID tokens without a signature: {ids}"),
+            "authmachine client set ID --id-token-alg RS256",
+        )
+    });
+    let request_objects =
+        named(|client| client.metadata.request_object_signing_alg == Some(RequestObjectAlg::Unsigned)).map(|ids| {
+            Finding::advice(
+                "client",
+                format!("Registered for request objects without a signature: {ids}"),
+                "authmachine client set ID --request-object-alg with what it signs them with, or --unset request-object-alg",
+            )
+        });
+    id_tokens.into_iter().chain(request_objects).collect()
+}
+
+/// Addresses of clients that this server never asks, as far as it shows without asking for names.
+fn of_addresses(clients: &[Client], private_networks: &[IpNetwork]) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for client in clients.iter().filter(|client| !client.disabled) {
+        let metadata = &client.metadata;
+        let asked = [&metadata.jwks_uri, &metadata.backchannel_logout_uri];
+        let mut asked = asked.into_iter().flatten().chain(&metadata.request_uris);
+        if let Some(uri) = asked.find(|uri| is_out_of_reach(uri, private_networks)) {
+            findings.push(Finding::risk(
+                "fetch",
+                format!("{uri} of {} is never asked: its address is private", client.client_id),
+                "list its network in fetch.private_networks, as narrow as can be, or let the client have a public address",
+            ));
+        }
+    }
+    findings
+}
+
+fn is_out_of_reach(uri: &str, private_networks: &[IpNetwork]) -> bool {
+    let Ok(url) = Url::parse(uri) else { return false };
+    let addresses: Vec<IpAddr> = match url.host() {
+        Some(Host::Ipv4(address)) => vec![address.into()],
+        Some(Host::Ipv6(address)) => vec![address.into()],
+        Some(host) if redirect_uri::is_loopback(&host) => {
+            vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]
+        }
+        _ => return false,
+    };
+    let is_reached = |address: &IpAddr| {
+        url.scheme() == "https" && is_public(*address)
+            || private_networks.iter().any(|network| network.contains(*address))
+    };
+    !addresses.iter().any(is_reached)
+}
+
+/// Whether those can register who should, and whether there is room for them.
+fn of_registration(
+    registration: &Registration,
+    clients: &[Client],
+    tokens: &[ApiToken],
+    now: Timestamp,
+) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let is_initial = |token: &ApiToken| {
+        let is_live = token.revoked_at.is_none() && token.expires_at.is_none_or(|end| end > now);
+        is_live && token.scopes.contains(CLIENTS_REGISTER)
+    };
+    if registration.mode == RegistrationMode::Token && !tokens.iter().any(is_initial) {
+        findings.push(Finding::advice(
+            "registration",
+            "registration.mode is token, and there is no initial access token: nobody can register a client",
+            "authmachine api-token create NAME --scope clients:register, or set registration.mode to off",
+        ));
+    }
+    let (there, most) =
+        (clients.iter().filter(|client| client.is_self_registered()).count(), registration.max_clients);
+    let room = most.saturating_sub(i64::try_from(there).unwrap_or(i64::MAX));
+    if registration.mode != RegistrationMode::Off && room <= most / 10 {
+        findings.push(Finding::advice(
+            "registration",
+            format!("{there} of {most} clients have registered themselves: soon nobody can"),
+            "see who they are (authmachine client list), then raise registration.max_clients or shorten registration.unused",
+        ));
     }
     findings
 }
@@ -601,6 +711,82 @@ mod tests {
         assert_eq!(look(Client { redirect_uris: local.clone(), ..client() }, &[], 0), ["advice client"]);
         let disabled = Client { disabled: true, redirect_uris: local, ..client() };
         assert_eq!(look(disabled, &["shop"], BUSY), Vec::<String>::new());
+    }
+
+    #[test]
+    fn clients_are_registered_for_what_nobody_signed() {
+        let unsigned = Client {
+            metadata: ClientMetadata {
+                unsigned_id_tokens: true,
+                request_object_signing_alg: Some(RequestObjectAlg::Unsigned),
+                ..ClientMetadata::default()
+            },
+            ..client()
+        };
+        assert!(of_unsigned(&[client(), Client { disabled: true, ..unsigned.clone() }]).is_empty());
+        let found = of_unsigned(&[unsigned.clone(), client()]);
+        assert_eq!(said(&found), ["advice client"; 2]);
+        assert!(found.iter().all(|finding| finding.what.ends_with(": shop")), "{found:?}");
+        let many = of_unsigned(&vec![unsigned.clone(); MAX_NAMED]);
+        assert!(many[0].what.ends_with(": shop, shop, shop, shop, shop"), "{many:?}");
+        let more = of_unsigned(&vec![unsigned; MAX_NAMED + 2]);
+        assert!(more[0].what.ends_with(": shop, shop, shop, shop, shop and 2 more"), "{more:?}");
+    }
+
+    #[test]
+    fn lo4_addresses_that_are_never_asked_are_named() {
+        let networks = ["10.1.0.0/16".parse().expect("a network"), "::1".parse().expect("a network")];
+        for (uri, is_named) in [
+            ("https://shop.example/jwks", false),
+            ("https://9.9.9.9/jwks", false),
+            ("http://9.9.9.9/jwks", true),
+            ("http://localhost:5000/jwks", false),
+            ("http://127.0.0.1:5000/jwks", true),
+            ("https://10.1.2.3/jwks", false),
+            ("http://10.1.2.3/jwks", false),
+            ("https://10.2.0.1/jwks", true),
+            ("https://[fd00::1]/jwks", true),
+        ] {
+            let uri = Some(uri.to_owned());
+            for metadata in [
+                ClientMetadata { jwks_uri: uri.clone(), ..ClientMetadata::default() },
+                ClientMetadata { backchannel_logout_uri: uri.clone(), ..ClientMetadata::default() },
+                ClientMetadata { request_uris: uri.iter().cloned().collect(), ..ClientMetadata::default() },
+            ] {
+                let client = Client { metadata, ..client() };
+                let found = of_addresses(&[client], &networks);
+                assert_eq!(said(&found), vec!["risk fetch"; usize::from(is_named)], "{uri:?}");
+            }
+        }
+        let local = ClientMetadata {
+            jwks_uri: Some("http://localhost/jwks".to_owned()),
+            ..ClientMetadata::default()
+        };
+        assert_eq!(of_addresses(&[Client { metadata: local, ..client() }], &[]).len(), 1);
+    }
+
+    #[test]
+    fn dr6_registration_wants_a_token_and_room() {
+        let with = |mode| Registration { mode, max_clients: 10, ..Registration::default() };
+        let clients = |count| vec![Client { registration_sha256: Some([1; 32]), ..client() }; count];
+        let initial = |expires_at| ApiToken {
+            scopes: Scopes::parse(CLIENTS_REGISTER).expect("legal"),
+            ..token(expires_at)
+        };
+        let look = |mode, count: usize, tokens: &[ApiToken]| {
+            let all = [clients(count), vec![client()]].concat();
+            of_registration(&with(mode), &all, tokens, NOW).len()
+        };
+        let live = initial(Some(NOW.plus_seconds(1)));
+        let revoked = ApiToken { revoked_at: Some(NOW), ..live.clone() };
+        assert_eq!(look(RegistrationMode::Off, 10, &[]), 0);
+        assert_eq!(look(RegistrationMode::Open, 8, &[]), 0);
+        assert_eq!(look(RegistrationMode::Open, 9, &[]), 1);
+        assert_eq!(look(RegistrationMode::Token, 0, std::slice::from_ref(&live)), 0);
+        assert_eq!(look(RegistrationMode::Token, 11, &[live]), 1);
+        for none in [token(None), revoked, initial(Some(NOW))] {
+            assert_eq!(look(RegistrationMode::Token, 0, &[none]), 1);
+        }
     }
 
     #[test]

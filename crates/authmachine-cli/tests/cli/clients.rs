@@ -128,7 +128,7 @@ fn a_client_may_know_people_by_pairwise_subjects_and_have_its_answers_signed() {
     let event = place.events().pop().expect("there is one");
     assert_eq!(
         event.detail["changed"],
-        serde_json::json!(["userinfo_signed_response_alg", "subject_type", "sector"])
+        serde_json::json!(["sector", "subject_type", "userinfo_signed_response_alg"])
     );
 }
 
@@ -213,10 +213,12 @@ fn a_client_is_changed_switched_off_and_gets_another_secret() {
 fn a_client_is_removed_for_good() {
     let place = Place::new();
     place.ok(&["client", "add", "--id", "shop", "--redirect-uri", URI]);
-    place.ok(&["client", "remove", "shop"]);
+    // Nobody is here to be asked.
+    assert!(place.refused(&["client", "remove", "shop"]).contains("say --yes"));
+    place.ok(&["client", "remove", "shop", "--yes"]);
     assert_eq!(place.json(&["client", "list"]), serde_json::json!([]));
     assert_eq!(place.event_kinds(1), ["client_deleted"]);
-    assert!(place.refused(&["client", "remove", "shop"]).contains("shop"));
+    assert!(place.refused(&["client", "remove", "shop", "--yes"]).contains("shop"));
 }
 
 #[test]
@@ -252,28 +254,44 @@ fn az2_response_types_with_tokens_are_registered_one_by_one_and_need_the_switch(
 fn ru8_every_address_at_every_door_passes_the_one_validator() {
     let place = Place::new();
     place.ok(&["client", "add", "--id", "shop", "--redirect-uri", URI]);
-    let doors: [(&[&str], &str); 6] = [
-        (&["client", "add", "--id", "new"], "--redirect-uri"),
-        (&["client", "add", "--id", "new", "--redirect-uri", URI], "--post-logout-redirect-uri"),
-        (&["client", "set", "shop"], "--redirect-uri"),
-        (&["client", "set", "shop"], "--post-logout-redirect-uri"),
-        (&["client", "set", "shop"], "--frontchannel-logout-uri"),
-        (&["client", "set", "shop"], "--backchannel-logout-uri"),
+    let add: &[&str] = &["client", "add", "--id", "new", "--redirect-uri", URI];
+    let set: &[&str] = &["client", "set", "shop"];
+    let fields = [
+        "--redirect-uri",
+        "--post-logout-redirect-uri",
+        "--frontchannel-logout-uri",
+        "--backchannel-logout-uri",
+        "--jwks-uri",
+        "--request-uri",
+        "--initiate-login-uri",
+        "--logo-uri",
+        "--client-uri",
+        "--policy-uri",
+        "--tos-uri",
     ];
-    for (door, flag) in doors {
+    // Each flag that is an address is one of these.
+    let help = place.ok(&["client", "set", "--help"]);
+    assert_eq!(help.matches("<URI>").count(), fields.len(), "{help}");
+    for (door, flag) in fields.into_iter().flat_map(|flag| [(add, flag), (set, flag)]) {
+        let fragment = (flag != "--request-uri").then_some(("https://shop.example/cb#x", "fragment"));
         for (uri, said) in [
             ("http://shop.example/cb", "plain http is only for loopback"),
-            ("https://shop.example/cb#x", "fragment"),
             ("https://user@shop.example/cb", "user name or password"),
             ("com.example.app:/cb", "scheme"),
             ("javascript:alert(1)", "scheme"),
             ("/cb", "not an absolute URI"),
+            ("", "not an absolute URI"),
             ("https://shöp.example/", "non-ASCII"),
-        ] {
+        ]
+        .into_iter()
+        .chain(fragment)
+        {
             let said_by_us = place.refused(&[door, &[flag, uri]].concat());
             assert!(said_by_us.contains(flag) && said_by_us.contains(said), "{door:?} {uri}: {said_by_us}");
         }
     }
+    let plain = place.refused(&[set, &["--initiate-login-uri", "http://localhost/login"]].concat());
+    assert!(plain.contains("--initiate-login-uri must be https"), "{plain}");
     let clients = place.json(&["client", "list"]);
     assert_eq!((clients.as_array().map(Vec::len), &clients[0]["redirect_uris"][0]), (Some(1), &URI.into()));
 }
@@ -295,11 +313,131 @@ fn lo6_a_client_is_told_of_logouts_where_it_was_registered() {
     }
     let said = place.refused(&["client", "set", "shop", "--redirect-uri", "https://moved.example/cb"]);
     assert!(said.contains("--frontchannel-logout-uri"), "{said}");
-    let set = place.json(&["client", "set", "shop", "--backchannel-logout-uri", ""]);
+    let set = place.json(&["client", "set", "shop", "--unset", "backchannel-logout-uri"]);
     assert_eq!(
         (&set["frontchannel_logout_uri"], &set["backchannel_logout_uri"]),
         (&frame.into(), &().into())
     );
+}
+
+#[test]
+fn what_a_client_says_of_itself_is_given_shown_and_taken_back() {
+    let place = Place::new();
+    let facts = [
+        ("logo-uri", "logo_uri", "https://shop.example/logo.png"),
+        ("client-uri", "client_uri", "https://shop.example/"),
+        ("policy-uri", "policy_uri", "https://shop.example/privacy"),
+        ("tos-uri", "tos_uri", "https://shop.example/terms"),
+        ("initiate-login-uri", "initiate_login_uri", "https://shop.example/login"),
+        ("request-object-alg", "request_object_signing_alg", "ES256"),
+        ("jwks-uri", "jwks_uri", "https://shop.example/jwks"),
+        ("frontchannel-logout-uri", "frontchannel_logout_uri", "https://shop.example/frame"),
+        ("backchannel-logout-uri", "backchannel_logout_uri", "https://backend.example/out"),
+    ];
+    let lists = [
+        (
+            "post-logout-redirect-uri",
+            "post_logout_redirect_uris",
+            ["https://shop.example/out", "https://shop.example/o"],
+        ),
+        ("request-uri", "request_uris", ["https://shop.example/r#1", "https://shop.example/r2"]),
+        ("default-acr-values", "default_acr_values", ["one", "two"]),
+        ("contact", "contacts", ["a@shop.example", "b@shop.example"]),
+    ];
+    let switches = [
+        ("require-signed-request-object", "require_signed_request_object"),
+        ("require-auth-time", "require_auth_time"),
+    ];
+
+    let mut set =
+        ["client", "set", "shop", "--default-max-age", "1h", "--name", "Shop"].map(str::to_owned).to_vec();
+    let mut unset =
+        ["client", "set", "shop", "--unset", "default-max-age", "name"].map(str::to_owned).to_vec();
+    set.extend(facts.iter().flat_map(|(flag, _, value)| [format!("--{flag}"), (*value).to_owned()]));
+    set.extend(
+        lists
+            .iter()
+            .flat_map(|(flag, _, [one, two])| [format!("--{flag}"), (*one).to_owned(), (*two).to_owned()]),
+    );
+    set.extend(switches.iter().map(|(flag, _)| format!("--{flag}")));
+    let flags = facts
+        .iter()
+        .map(|fact| fact.0)
+        .chain(lists.iter().map(|list| list.0))
+        .chain(switches.map(|(flag, _)| flag));
+    unset.extend(flags.map(str::to_owned));
+    fn as_str(words: &[String]) -> Vec<&str> {
+        words.iter().map(String::as_str).collect()
+    }
+
+    place.ok(&["client", "add", "--id", "shop", "--redirect-uri", URI]);
+    let before = place.json(&["client", "show", "shop"]);
+    let given = place.json(&as_str(&set));
+    for (_, member, value) in facts {
+        assert_eq!(given[member], value);
+    }
+    for (_, member, values) in lists {
+        assert_eq!(given[member], serde_json::json!(values));
+    }
+    for (_, member) in switches {
+        assert_eq!(given[member], true, "{member}");
+    }
+    assert_eq!((&given["default_max_age"], &given["client_name"]), (&3_600.into(), &"Shop".into()));
+    assert_eq!(place.json(&["client", "show", "shop"]), given);
+    let changed = place.events()[1].detail["changed"].as_array().map(Vec::len);
+    assert_eq!(changed, Some(facts.len() + lists.len() + switches.len() + 2));
+
+    let shown = place.ok(&["client", "show", "shop"]);
+    for line in [
+        "contacts                       a@shop.example b@shop.example",
+        "default_max_age                3600",
+        "client_name                    Shop",
+    ] {
+        assert!(shown.lines().any(|shown| shown == line), "{line}: {shown}");
+    }
+    assert!(!shown.contains("sector "), "what is not there is not shown: {shown}");
+    assert!(!place.ok(&["client", "list"]).contains("logo.png"));
+
+    assert_eq!(place.json(&as_str(&unset)), before);
+    assert!(place.refused(&as_str(&unset)).contains("nothing of shop would change"));
+    assert!(place.refused(&["client", "show", "nobody"]).contains("nobody"));
+}
+
+#[test]
+fn what_a_client_needs_is_not_taken_away() {
+    let place = Place::new();
+    place.ok(&["client", "add", "--id", "spa", "--public", "--redirect-uri", URI]);
+    assert!(place.refused(&["client", "set", "spa", "--unset", "auth-method"]).contains("public client"));
+    let add = ["client", "add", "--id", "shop", "--redirect-uri", URI, "--auth-method", "private_key_jwt"];
+    place.ok(&[&add[..], &["--jwks-uri", "https://shop.example/jwks", "--objects", "one", "--pkce", "all"]]
+        .concat());
+    assert!(place.refused(&["client", "set", "shop", "--unset", "jwks-uri"]).contains("--jwks-uri"));
+    for needed in ["redirect-uri", "grant-type", "scope", "client_id", ""] {
+        assert_eq!(place.run(&["client", "set", "shop", "--unset", needed], "").code, Some(2), "{needed}");
+    }
+    let rest = ["client", "set", "shop", "--unset", "auth-method", "jwks-uri", "objects", "pkce"];
+    let outcome = place.run(&[&rest[..], &["--json"]].concat(), "");
+    assert!(outcome.stderr.contains("rotate-secret shop"), "{outcome:?}");
+    let shop = place.json(&["client", "show", "shop"]);
+    assert_eq!((&shop["token_endpoint_auth_method"], &shop["pkce"]), (&().into(), &().into()));
+    assert_eq!((&shop["objects"], shop.get("jwks_uri")), (&serde_json::json!([]), None));
+}
+
+#[test]
+fn rq1_unsigned_request_objects_are_registered_and_need_the_switch() {
+    let place = Place::new();
+    let add = ["client", "add", "--id", "shop", "--redirect-uri", URI, "--request-object-alg", "none"];
+    assert!(
+        place
+            .refused(&[&add[..], &["--require-signed-request-object"]].concat())
+            .contains("exclude each other")
+    );
+    let made = place.run(&add, "");
+    assert!(made.stderr.contains("until oidc.unsigned_request_objects is on"), "{made:?}");
+    assert_eq!(place.json(&["client", "show", "shop"])["request_object_signing_alg"], "none");
+    let place = place.with("OIDC__UNSIGNED_REQUEST_OBJECTS", "true");
+    let set = place.run(&["client", "set", "shop", "--tos-uri", "https://shop.example/terms"], "");
+    assert_eq!((set.code, set.stderr.as_str()), (Some(0), ""), "{set:?}");
 }
 
 #[test]
@@ -324,6 +462,10 @@ fn what_makes_no_sense_is_refused() {
         ["--subject-type", "private"],
         ["--sector", "https://shop.example"],
         ["--sector", "shop.example:443"],
+        ["--request-object-alg", "HS256"],
+        ["--default-max-age", "soon"],
+        ["--default-max-age", "100000d"],
+        ["--default-acr-values", ""],
         ["--response-type", "token"],
         ["--response-type", "code code"],
         ["--pkce", "never"],

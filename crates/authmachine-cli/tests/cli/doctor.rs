@@ -114,3 +114,24 @@ fn tokens_without_end_and_clients_under_development_are_named() {
     let expected = ["advice client", "advice api token"];
     assert_eq!(found(&place), (Some(0), expected.map(str::to_owned).to_vec()), "advice is no risk");
 }
+
+#[test]
+fn what_clients_cannot_do_is_named() {
+    let place = healthy().with("REGISTRATION__MODE", "token").with("FETCH__PRIVATE_NETWORKS", "");
+    let add = [
+        "client",
+        "add",
+        "--id",
+        "shop",
+        "--redirect-uri",
+        "https://shop.example/cb",
+        "--id-token-alg",
+        "none",
+    ];
+    place.ok(&[&add[..], &["--backchannel-logout-uri", "https://10.0.0.7/out"]].concat());
+    let expected = ["risk fetch", "advice client", "advice registration"];
+    assert_eq!(found(&place), (Some(1), expected.map(str::to_owned).to_vec()));
+    place.ok(&["client", "set", "shop", "--unset", "backchannel-logout-uri", "--id-token-alg", "RS256"]);
+    place.ok(&["api-token", "create", "partners", "--scope", "clients:register", "--expires", "90d"]);
+    assert_eq!(found(&place), (Some(0), Vec::new()));
+}
