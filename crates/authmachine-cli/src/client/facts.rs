@@ -80,7 +80,7 @@ pub(crate) struct Facts {
     /// What acr_values are unless a request names some
     #[arg(long, value_name = "ACR", num_args = 1.., value_parser = NonEmptyStringValueParser::new())]
     pub(super) default_acr_values: Vec<String>,
-    /// Puts auth_time into each of its ID tokens
+    /// Says that it needs auth_time, which the ID token of every sign-in has
     #[arg(long)]
     pub(super) require_auth_time: bool,
     /// Where others send people to begin a sign-in, https
