@@ -24,7 +24,7 @@ pub fn frames(app: &App, clients: &[Client], sid: &str) -> Vec<String> {
     let frame = |client: &Client| {
         let uri = client.metadata.frontchannel_logout_uri.as_deref()?;
         redirect_uri::policy_source(uri)?;
-        let sid = app.secrets.sid(client.sector.as_deref(), sid);
+        let sid = app.secrets.sid(client.pairwise_sector(), sid);
         Some(append_query(uri, [("iss", app.settings.issuer.as_str()), ("sid", &sid)]))
     };
     clients.iter().filter(|client| !client.disabled).filter_map(frame).take(MAX_FRAMES).collect()
