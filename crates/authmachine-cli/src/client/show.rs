@@ -71,6 +71,7 @@ pub(super) fn view(client: &Client) -> Map<String, Value> {
     let own = json!({
         // What can be set, without what follows from it.
         "grant_types": client.grant_types,
+        "scope": client.scopes,
         "token_endpoint_auth_method": client.auth_method.map(ClientAuthMethod::as_str),
         "post_logout_redirect_uris": client.post_logout_redirect_uris,
         "public": client.is_public(),
