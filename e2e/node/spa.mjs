@@ -1,12 +1,18 @@
 // Serves a single-page application on `oidc-client-ts`, as a client without a secret. Prints `ready <port>`; loopback only.
 //
-// Environment: AUTHMACHINE_URL, AUTHMACHINE_CLIENT_ID, AUTHMACHINE_SCOPE, PORT (0 takes a free one).
+// Environment: AUTHMACHINE_URL, AUTHMACHINE_CLIENT_ID, AUTHMACHINE_SCOPE, MONITOR_SESSION (any: `monitorSession`), PORT (0 takes a
+// free one).
 
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 
 const env = process.env;
-const settings = { authority: env.AUTHMACHINE_URL, client_id: env.AUTHMACHINE_CLIENT_ID, scope: env.AUTHMACHINE_SCOPE };
+const settings = {
+  authority: env.AUTHMACHINE_URL,
+  client_id: env.AUTHMACHINE_CLIENT_ID,
+  scope: env.AUTHMACHINE_SCOPE,
+  monitorSession: Boolean(env.MONITOR_SESSION),
+};
 const page = `<!doctype html><meta charset="utf-8"><title>${settings.client_id}</title><link rel="icon" href="data:,">
 <p id="status"></p><button id="log-in">Log in</button> <button id="popup">Log in by popup</button> <button id="log-out">Log out</button>
 <script src="/oidc-client-ts.js"></script>

@@ -11,11 +11,14 @@ const manager = (window.manager = new oidc.UserManager({
   // The test renews when it wants to.
   automaticSilentRenew: false,
   silentRequestTimeoutInSeconds: 10,
+  // With `monitorSession`, a frame of the provider's says when the session there is another one.
+  checkSessionIntervalInSeconds: 1,
 }));
 const say = (text) => { document.querySelector('#status').textContent = text; };
 const show = (user) => say(user ? `Logged in as ${user.profile.preferred_username}` : 'Not logged in');
 manager.events.addUserLoaded(show);
 manager.events.addUserUnloaded(() => show(null));
+manager.events.addUserSignedOut(() => say('Signed out elsewhere'));
 
 document.querySelector('#log-in').onclick = () => manager.signinRedirect();
 document.querySelector('#popup').onclick = () => manager.signinPopup().catch((error) => say(`Failed: ${error}`));

@@ -1,20 +1,24 @@
 """A code flow with Authlib, without a browser: login, ID token, user info, refresh, introspection, revocation.
 
-Environment: `AUTHMACHINE_URL`, `AUTHMACHINE_CLIENT_ID`, `AUTHMACHINE_CLIENT_SECRET`, `AUTHMACHINE_SCOPE`
-(optional), `REDIRECT_URI` (nothing needs to listen there), `LOGIN_USERNAME`, `LOGIN_PASSWORD`. Prints one JSON line; any
+Environment: `AUTHMACHINE_URL`, `AUTHMACHINE_CLIENT_ID`, `AUTHMACHINE_CLIENT_SECRET` or `KEYS_PORT` (then it authenticates by
+`private_key_jwt`, and its keys are at `/keys.json` there), `AUTHMACHINE_SCOPE` (optional), `REDIRECT_URI` (nothing needs to listen there), `LOGIN_USERNAME`, `LOGIN_PASSWORD`. Prints one JSON line; any
 failure is a traceback and exit code 1.
 """
 
 import json
 import os
+import tempfile
+from pathlib import Path
 
 import requests
 from authlib.common.security import generate_token
 from authlib.integrations.requests_client import OAuth2Session
+from authlib.oauth2.rfc7523 import PrivateKeyJWT
 from joserfc import jwt
-from joserfc.jwk import KeySet
+from joserfc.jwk import KeySet, RSAKey
 
 from browser import TIMEOUT, Browser
+from listener import Listener
 
 ISSUER = os.environ["AUTHMACHINE_URL"].rstrip("/")
 CLIENT_ID = os.environ["AUTHMACHINE_CLIENT_ID"]
@@ -38,19 +42,32 @@ def verify_id_token(discovery, id_token, nonce):
     return token
 
 
+def serve_own_key(port):
+    key = RSAKey.generate_key(2048, {"kid": "own", "use": "sig"})
+    folder = tempfile.mkdtemp()
+    Path(folder, "keys.json").write_text(json.dumps({"keys": [key.as_dict(private=False)]}))
+    Listener(folder, port)
+    return key
+
+
 def main():
     discovery = requests.get(f"{ISSUER}/.well-known/openid-configuration", timeout=TIMEOUT).json()
     assert discovery["issuer"] == ISSUER, f"{discovery['issuer']} is not {ISSUER}"
     scope = os.environ.get("AUTHMACHINE_SCOPE") or "openid email profile"
+    if port := os.environ.get("KEYS_PORT"):
+        method, credentials = "private_key_jwt", serve_own_key(int(port))
+    else:
+        method, credentials = "client_secret_basic", os.environ["AUTHMACHINE_CLIENT_SECRET"]
     client = OAuth2Session(
         CLIENT_ID,
-        os.environ["AUTHMACHINE_CLIENT_SECRET"],
+        credentials,
         scope=scope,
         redirect_uri=REDIRECT_URI,
-        token_endpoint_auth_method="client_secret_basic",
-        revocation_endpoint_auth_method="client_secret_basic",
+        token_endpoint_auth_method=method,
+        revocation_endpoint_auth_method=method,
         code_challenge_method="S256",
     )
+    client.register_client_auth_method(PrivateKeyJWT(discovery["token_endpoint"]))
     nonce, verifier = generate_token(32), generate_token(48)
     # OIDC Core §11: offline access asks for consent.
     prompt = {"prompt": "consent"} if "offline_access" in scope.split() else {}

@@ -38,8 +38,8 @@ if ENV.get("REQUEST_OBJECT"):
     }
 
 
-def relying_party():
-    """It finds the provider by discovery, and registers itself there unless the operator has done it."""
+def relying_party(**metadata):
+    """It finds the provider by discovery, and registers itself there, with more `metadata`, unless the operator has done it."""
     config = {
         "client_type": "oidc",
         "issuer": ISSUER,
@@ -63,7 +63,10 @@ def relying_party():
     client = rp.issuer2rp[ISSUER] = rp.init_client(ISSUER)
     rp.do_provider_info(client)
     # By itself it registers no address for after logout, and no grant type for refresh tokens.
-    rp.do_client_registration(client, ISSUER, request_args={"post_logout_redirect_uris": [POST_LOGOUT_REDIRECT_URI]})
+    metadata["post_logout_redirect_uris"] = [POST_LOGOUT_REDIRECT_URI]
+    rp.do_client_registration(client, ISSUER, request_args=metadata)
+    # Assertions name it by this.
+    client.client_id = client.get_client_id()
     return rp
 
 

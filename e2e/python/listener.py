@@ -19,12 +19,12 @@ class _Handler(SimpleHTTPRequestHandler):
 
 
 class Listener(ThreadingHTTPServer):
-    """Serves the files of `folder` on a loopback port of its own; `posted` has path and body of what is posted to it."""
+    """Serves the files of `folder` on a loopback `port` (0: a free one); `posted` has path and body of what is posted to it."""
 
     daemon_threads = True
 
-    def __init__(self, folder):
-        super().__init__(("127.0.0.1", 0), partial(_Handler, directory=folder))
+    def __init__(self, folder, port=0):
+        super().__init__(("127.0.0.1", port), partial(_Handler, directory=folder))
         self.posted = Queue()
         self.url = f"http://127.0.0.1:{self.server_port}"
         threading.Thread(target=self.serve_forever, daemon=True).start()

@@ -63,7 +63,8 @@ def register(rp):
         redirect_uris=[REDIRECT_URI],
         post_logout_redirect_uris=[POST_LOGOUT_REDIRECT_URI],
         response_types=[RESPONSE_TYPE],
-        grant_types=["refresh_token"],
+        # A refresh it cannot authenticate by its key.
+        grant_types=[] if CLIENT_AUTH == "private_key_jwt" else ["refresh_token"],
         token_endpoint_auth_method=CLIENT_AUTH,
         jwks_uri=f"{rp.base_url}keys.json",
         request_uris=[f"{rp.base_url}request.jwt"],

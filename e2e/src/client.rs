@@ -13,8 +13,10 @@ use crate::visitor::{Stop, Visitor};
 #[derive(Clone, Copy, Debug)]
 pub struct NewClient<'a> {
     pub(crate) id: &'a str,
-    /// None: a public client.
+    /// None: a public client, unless it has keys.
     pub(crate) secret: Option<&'a str>,
+    /// Where its public keys are.
+    jwks_uri: Option<&'a str>,
     redirect_uri: &'a str,
     logout_uri: Option<&'a str>,
     more: &'a [&'a str],
@@ -46,7 +48,11 @@ pub struct Tokens {
 impl<'a> NewClient<'a> {
     pub(crate) fn arguments(&self) -> Vec<&'a str> {
         let mut arguments = vec!["client", "add", "--id", self.id, "--redirect-uri", self.redirect_uri];
-        arguments.push(if self.secret.is_some() { "--secret-stdin" } else { "--public" });
+        match (self.jwks_uri, self.secret) {
+            (Some(uri), _) => arguments.extend(["--auth-method", "private_key_jwt", "--jwks-uri", uri]),
+            (None, Some(_)) => arguments.push("--secret-stdin"),
+            (None, None) => arguments.push("--public"),
+        }
         if let Some(uri) = self.logout_uri {
             arguments.extend(["--post-logout-redirect-uri", uri]);
         }
@@ -71,6 +77,12 @@ impl<'a> NewClient<'a> {
     pub fn public(self) -> Self {
         Self { secret: None, ..self }
     }
+
+    /// With keys, which are at `uri`, in place of a secret (`private_key_jwt`).
+    #[must_use]
+    pub fn jwks_uri(self, uri: &'a str) -> Self {
+        Self { secret: None, jwks_uri: Some(uri), ..self }
+    }
 }
 
 impl Client {
@@ -78,7 +90,7 @@ impl Client {
     pub fn of<'a>(id: &'a str, redirect_uri: &'a str) -> NewClient<'a> {
         // As long as a secret has to be that nobody remembers.
         let secret = Some("end-to-end-secret-of-more-than-32-characters");
-        NewClient { id, secret, redirect_uri, logout_uri: None, more: &[] }
+        NewClient { id, secret, jwks_uri: None, redirect_uri, logout_uri: None, more: &[] }
     }
 
     /// A client of which the provider has not heard: its program registers it.

@@ -94,10 +94,11 @@ async fn openid_client_registers_itself(engine: Engine) {
     let client = Client::stranger(&provider, CALLBACK);
     let token = provider.json(&["api-token", "create", "newcomers", "--scope", "clients:register"]).await;
     let token = token["token"].as_str().expect("it is printed once");
-    let ways: [(&[(&str, &str)], &str); 4] = [
+    let ways: [(&[(&str, &str)], &str); 5] = [
         (&[], "query"),
         (&[("ID_TOKEN_ALG", "ES256")], "query"),
         (&[("REQUEST_OBJECT", "request")], "query"),
+        (&[("CLIENT_AUTH", "private_key_jwt")], "query"),
         (&[("RESPONSE_TYPE", "code id_token"), ("REQUEST_OBJECT", "request")], "fragment"),
     ];
     for (way, came_by) in ways {

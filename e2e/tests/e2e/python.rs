@@ -20,6 +20,7 @@ on_each_engine!(
     authlib_goes_through_the_flow,
     authlib_signs_in_and_out_in_flask,
     idpyoidc_gets_every_response_type,
+    idpyoidc_hears_of_a_logout_elsewhere,
     idpyoidc_registers_itself,
     pyoidc_gets_every_response_type,
     pyoidc_registers_itself,
@@ -27,25 +28,34 @@ on_each_engine!(
 
 async fn authlib_goes_through_the_flow(engine: Engine) {
     let Some(python) = Python::find() else { return };
-    let provider = Provider::start(&engine).await;
+    let mut provider = Provider::prepare(&engine).await;
+    provider.set("FETCH__PRIVATE_NETWORKS", "127.0.0.0/8");
+    provider.launch().await;
     provider.add_user("alice").await;
-    let new = Client::of("authlib", CALLBACK).with(&["--scope", "openid email profile offline_access"]);
-    let client = provider.add_client(new).await;
     let scope = "openid email profile offline_access";
-    let found = python.flow("authlib_flow.py", &client, &provider, &[("AUTHMACHINE_SCOPE", scope)]).await;
-    assert_eq!(found["token_type"], "Bearer");
-    assert_eq!(found["id_token_header"]["alg"], "RS256");
-    assert_eq!(found["userinfo"]["preferred_username"], "alice");
-    assert_eq!(found["userinfo"]["sub"], found["id_token_claims"]["sub"]);
-    let expected = [
-        ("refreshed", json!(true)),
-        ("refresh_rotated", json!(true)),
-        ("active_before_revocation", json!(true)),
-        ("revocation_status", json!(200)),
-        ("userinfo_after_revocation", json!(401)),
-        ("active_after_revocation", json!(false)),
-    ];
-    assert_found(&found, &expected);
+    let more = ["--scope", scope];
+    let keys_port = free_port().to_string();
+    let keys = format!("http://127.0.0.1:{keys_port}/keys.json");
+    let by_secret = provider.add_client(Client::of("secret", CALLBACK).with(&more)).await;
+    let by_key = provider.add_client(Client::of("key", CALLBACK).with(&more).jwks_uri(&keys)).await;
+
+    for (client, port) in [(&by_secret, ""), (&by_key, keys_port.as_str())] {
+        let settings = [("AUTHMACHINE_SCOPE", scope), ("KEYS_PORT", port)];
+        let found = python.flow("authlib_flow.py", client, &provider, &settings).await;
+        assert_eq!(found["token_type"], "Bearer");
+        assert_eq!(found["id_token_header"]["alg"], "RS256");
+        assert_eq!(found["userinfo"]["preferred_username"], "alice");
+        assert_eq!(found["userinfo"]["sub"], found["id_token_claims"]["sub"]);
+        let expected = [
+            ("refreshed", json!(true)),
+            ("refresh_rotated", json!(true)),
+            ("active_before_revocation", json!(true)),
+            ("revocation_status", json!(200)),
+            ("userinfo_after_revocation", json!(401)),
+            ("active_after_revocation", json!(false)),
+        ];
+        assert_found(&found, &expected);
+    }
 }
 
 async fn authlib_signs_in_and_out_in_flask(engine: Engine) {
@@ -125,15 +135,29 @@ async fn gets_every_response_type(engine: Engine, program: &str) {
 
 async fn idpyoidc_registers_itself(engine: Engine) {
     // It puts no request object at an address, but one with the wrong audience; it registers no grant type `implicit`.
-    let settings: [&[(&str, &str)]; 3] =
-        [&[], &[("RESPONSE_TYPE", "code id_token")], &[("REQUEST_OBJECT", "request")]];
+    let settings: [&[(&str, &str)]; 4] = [
+        &[],
+        &[("RESPONSE_TYPE", "code id_token")],
+        &[("REQUEST_OBJECT", "request")],
+        &[("CLIENT_AUTH", "private_key_jwt")],
+    ];
     registers_itself(engine, "idpyoidc_flow.py", &settings).await;
 }
 
+async fn idpyoidc_hears_of_a_logout_elsewhere(engine: Engine) {
+    let Some(python) = Python::find() else { return };
+    let (provider, _) = registering_provider(&engine, true).await;
+    let client = Client::stranger(&provider, CALLBACK);
+    let settings = [("AUTHMACHINE_SCOPE", "openid"), ("POST_LOGOUT_REDIRECT_URI", SIGNED_OUT)];
+    let found = python.flow("idpyoidc_logout.py", &client, &provider, &settings).await;
+    assert_found(&found, &[("found_the_session", json!(true)), ("refused_elsewhere", json!(true))]);
+}
+
 async fn pyoidc_registers_itself(engine: Engine) {
-    let settings: [&[(&str, &str)]; 4] = [
+    let settings: [&[(&str, &str)]; 5] = [
         &[],
         &[("RESPONSE_TYPE", "id_token token"), ("RESPONSE_MODE", "form_post")],
+        &[("CLIENT_AUTH", "private_key_jwt")],
         &[("REQUEST_OBJECT", "request")],
         &[("REQUEST_OBJECT", "request_uri")],
     ];
@@ -161,6 +185,11 @@ async fn registers_itself(engine: Engine, program: &str, ways: &[&[(&str, &str)]
         assert_found(&found, &whole_visit(&id, came_by));
         assert_eq!(found["userinfo"]["email"], "alice@example.com", "{found}");
         let registered = &found["registered"];
+        let method = way
+            .iter()
+            .find(|(name, _)| *name == "CLIENT_AUTH")
+            .map_or("client_secret_basic", |(_, value)| *value);
+        assert_eq!(registered["token_endpoint_auth_method"], method, "{found}");
         assert_eq!(registered["redirect_uris"], json!([CALLBACK]), "{found}");
         let audience = &found["claims"]["aud"];
         assert_eq!(audience, &json!([registered["client_id"]]), "{found}");

@@ -1,6 +1,6 @@
 //! Single-page applications on `oidc-client-ts` in Chromium: clients without a secret that keep their tokens in the browser.
 
-use authmachine_e2e::foreign::{Node, Server};
+use authmachine_e2e::foreign::{Node, Server, Settings};
 use authmachine_e2e::{Chromium, Client, Engine, Provider, free_port};
 
 /// An application at an origin of its own.
@@ -11,6 +11,15 @@ struct App {
 
 impl App {
     async fn start(node: &Node, provider: &Provider, host: &str, id: &str, flags: &[&str]) -> Self {
+        Self::start_with(node, provider, (host, id, flags), &[]).await
+    }
+
+    async fn start_with(
+        node: &Node,
+        provider: &Provider,
+        (host, id, flags): (&str, &str, &[&str]),
+        settings: Settings<'_>,
+    ) -> Self {
         let port = free_port();
         let origin = format!("http://{host}:{port}");
         let [callback, popup, silent, signed_out] =
@@ -18,9 +27,8 @@ impl App {
         let more = [&["--redirect-uri", &popup, &silent], flags].concat();
         let client =
             provider.add_client(Client::of(id, &callback).public().logout_uri(&signed_out).with(&more)).await;
-        let server = node
-            .app("spa.mjs", &client, provider, port, &[("AUTHMACHINE_SCOPE", "openid profile email")])
-            .await;
+        let settings = [&[("AUTHMACHINE_SCOPE", "openid profile email")], settings].concat();
+        let server = node.app("spa.mjs", &client, provider, port, &settings).await;
         Self { origin, _server: server }
     }
 
@@ -83,6 +91,28 @@ async fn oidc_client_ts_signs_in_renews_and_signs_out() {
     browser.sees("Logged in as alice").await;
     // Its refresh token went with the session.
     assert_eq!(manager(&browser, "signinSilent()", SUBJECT).await, "invalid_grant");
+}
+
+#[tokio::test]
+async fn oidc_client_ts_notices_that_the_session_is_over() {
+    let (Some(node), Some(browser)) = (Node::find(), Chromium::start().await) else { return };
+    let provider = Provider::start(&Engine::Sqlite).await;
+    provider.add_user("alice").await;
+    let client = ("localhost", "app", &["--first-party"][..]);
+    let app = App::start_with(&node, &provider, client, &[("MONITOR_SESSION", "yes")]).await;
+    app.open(&browser).await;
+    browser.click("#log-in").await;
+    browser.sign_in("alice", provider.password()).await;
+    browser.sees("Logged in as alice").await;
+
+    // In another window she signs out at the provider itself.
+    browser.evaluate(&format!("window.open('{}')", provider.url("/"))).await;
+    browser.go_to_window(1).await;
+    browser.sees("Signed in as alice").await;
+    browser.click("form[action='/logout'] button").await;
+    browser.sees("You are signed out").await;
+    browser.go_to_window(0).await;
+    browser.sees("Signed out elsewhere").await;
 }
 
 #[tokio::test]
