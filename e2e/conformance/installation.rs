@@ -51,8 +51,6 @@ impl Installation {
         let mut provider = Provider::prepare(engine).await;
         provider.speak_tls();
         provider.set("OIDC__PROFILE", "conformance");
-        // Every run registers clients of its own, all of them from here.
-        provider.set("REGISTRATION__MAX_CLIENTS", "100000");
         // The clients' site is on loopback, under a root of its own.
         provider.set("FETCH__PRIVATE_NETWORKS", "127.0.0.0/8,::1/128");
         provider.set("FETCH__CA_FILE", &root_file().display().to_string());

@@ -33,6 +33,9 @@ const DATABASE_FLAG: &str = "--database";
 /// The master key's file in the data folder.
 const KEY_FILE: &str = "authmachine.key";
 
+/// Each module of a plan registers clients, all of them from one address.
+const MAX_CLIENTS_FOR_CONFORMANCE: i64 = 100_000;
+
 /// The longest that anything lives.
 const YEARS: i64 = 10 * 366 * 86_400;
 
@@ -265,7 +268,10 @@ impl Config {
                     })
                     .unwrap_or(RegistrationMode::Off),
             },
-            max_clients: check.between(&registration.max_clients, 1..=1_000_000),
+            max_clients: match registration.max_clients.is_default && is_for_conformance {
+                true => MAX_CLIENTS_FOR_CONFORMANCE,
+                false => check.between(&registration.max_clients, 1..=1_000_000),
+            },
             unused_s: check.seconds(&registration.unused, 3_600, YEARS),
         };
         let pkce = match pkce.required.is_default && is_for_conformance {

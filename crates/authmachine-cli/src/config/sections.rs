@@ -116,7 +116,7 @@ sections! {
     /// OpenID Connect beyond what is good for everybody.
     oidc: Oidc {
         /// `standard`; or `conformance`, for an installation that is there to be certified: the three switches below are on,
-        /// `registration.mode` is `open` and `pkce.required` is `public`, unless they are set.
+        /// `registration.mode` is `open` for 100,000 clients, and `pkce.required` is `public`, unless they are set.
         profile: String = "standard",
         /// Whether the response types with tokens may be used, implicit and hybrid, by the clients that are registered for them.
         /// Tokens then pass through browsers: `code` does without.
