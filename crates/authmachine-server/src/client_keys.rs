@@ -1,8 +1,9 @@
 //! The public keys of clients (OIDC Registration §2), which check their assertions and request objects: registered by value
 //! (`jwks`), or lying at an address of the client's (`jwks_uri`), from where they are fetched when they are needed.
 //!
-//! Whoever names a client can make us look for keys. So an address is asked once in [`PAUSE_S`], whatever `kid` comes (checklist JW3,
-//! DO6), and what is kept is bounded in sets and bytes (CH2).
+//! Whoever names a client can make us look for keys. So its address is asked once in [`PAUSE_S`], whatever `kid` comes (checklist JW3,
+//! DO6), and what is kept is bounded in sets and bytes (CH2). Another client at the same address has its own turn: it may be there
+//! because the keys have just changed, as in the plans of the OpenID Foundation.
 
 use std::collections::HashMap;
 use std::str::from_utf8;
@@ -21,7 +22,7 @@ use crate::app::App;
 const FRESH_S: i64 = 60 * 60;
 /// and for how long while that fails.
 const USABLE_S: i64 = 24 * 60 * 60;
-/// The time between two fetches from one address.
+/// The time between two fetches for one client from its address.
 const PAUSE_S: i64 = 30;
 /// What a key set is served as (RFC 7517 §8.5).
 const CONTENT_TYPES: [&str; 2] = ["application/json", "application/jwk-set+json"];
@@ -59,19 +60,33 @@ pub async fn verify(
 ) -> Result<Verified, ClientKeyError> {
     match (&client.metadata.jwks, &client.metadata.jwks_uri) {
         (Some(jwks), _) => app.client_keys.of_value(jwks)?.verify(token, allowed, app.now()),
-        (None, Some(uri)) => verify_at(app, uri, token, allowed).await,
+        (None, Some(uri)) => verify_at(app, &Address::of(client, uri), token, allowed).await,
         (None, None) => Err(ClientKeyError::NoKeys),
+    }
+}
+
+/// Where a client's keys lie.
+#[derive(Clone)]
+struct Address {
+    uri: String,
+    /// What they are kept by.
+    source: String,
+}
+
+impl Address {
+    fn of(client: &Client, uri: &str) -> Self {
+        Self { uri: uri.to_owned(), source: format!("{} {uri}", client.client_id) }
     }
 }
 
 async fn verify_at(
     app: &App,
-    uri: &str,
+    address: &Address,
     token: &str,
     allowed: &[Algorithm],
 ) -> Result<Verified, ClientKeyError> {
     let now = app.now();
-    let known = app.client_keys.known(uri);
+    let known = app.client_keys.known(&address.source);
     let outcome = known.verify(token, allowed, now);
     let is_settled = match &outcome {
         Ok(_) => known.is_fresh(now),
@@ -87,23 +102,23 @@ async fn verify_at(
         return outcome;
     }
     // Not at `now`: what was fetched since would be of the future, and not count.
-    fetch(app, uri, known).await.verify(token, allowed, app.now())
+    fetch(app, address, known).await.verify(token, allowed, app.now())
 }
 
-/// Fetches the keys at `uri`, unless somebody else just did.
-async fn fetch(app: &App, uri: &str, known: Known) -> Known {
+/// Fetches the keys at `address`, unless somebody else just did.
+async fn fetch(app: &App, address: &Address, known: Known) -> Known {
     let turn = known.turn.lock_owned().await;
-    let known = app.client_keys.known(uri);
+    let known = app.client_keys.known(&address.source);
     if !known.may_be_fetched(app.now()) {
         return known;
     }
     // In a task of its own: whoever asked may go away, and would take with it what others wait for.
-    let (app, uri) = (app.clone(), uri.to_owned());
+    let (app, Address { uri, source }) = (app.clone(), address.clone());
     let fetched = tokio::spawn(async move {
         let _turn = turn;
         let tried_at = app.now();
         let keys = fetch_now(&app, &uri).await;
-        app.client_keys.note(&uri, tried_at, keys)
+        app.client_keys.note(&source, tried_at, keys)
     });
     fetched.await.unwrap_or_default()
 }
@@ -129,7 +144,7 @@ pub struct ClientKeys(Mutex<Sets>);
 
 #[derive(Default)]
 struct Sets {
-    /// By address, or by hash of what was registered.
+    /// By client and address, or by hash of what was registered.
     by_source: HashMap<String, Kept>,
     bytes: usize,
     uses: u64,
@@ -212,9 +227,9 @@ impl ClientKeys {
         }
     }
 
-    /// Notes what came of a fetch from `uri` that began at `tried_at`.
-    fn note(&self, uri: &str, tried_at: Timestamp, outcome: Result<JwkSet, JwkSetError>) -> Known {
-        let mut known = Known { tried_at: Some(tried_at), ..self.known(uri) };
+    /// Notes what came of a fetch for `source` that began at `tried_at`.
+    fn note(&self, source: &str, tried_at: Timestamp, outcome: Result<JwkSet, JwkSetError>) -> Known {
+        let mut known = Known { tried_at: Some(tried_at), ..self.known(source) };
         match outcome {
             Ok(keys) => (known.keys, known.fetched_at) = (Some(Arc::new(keys)), Some(tried_at)),
             // Who shows a private key has lost it, and it may be the one that we know (checklist JW8).
@@ -222,7 +237,7 @@ impl ClientKeys {
             // The last good set stays.
             Err(_) => {}
         }
-        self.keep(uri, known.clone());
+        self.keep(source, known.clone());
         known
     }
 

@@ -196,9 +196,8 @@ fn the_profile_conformance_turns_on_what_nobody_set() {
     assert_eq!(read(&format!("{conformance}unsigned_id_tokens = false")), (true, false, Open));
     assert_eq!(read(&format!("{conformance}[registration]\nmode = \"token\"")), (true, true, Token));
 
-    let most = |file: &str| {
-        check(file, &[], &Flags::default()).expect("legal").settings(1).registration.max_clients
-    };
+    let most =
+        |file: &str| check(file, &[], &Flags::default()).expect("legal").settings(1).registration.max_clients;
     assert_eq!((most(""), most(conformance)), (1_000, 100_000));
     assert_eq!(most(&format!("{conformance}[registration]\nmax_clients = 2")), 2);
 }

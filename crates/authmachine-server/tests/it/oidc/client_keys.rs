@@ -96,6 +96,21 @@ async fn jw3_a_new_key_is_fetched_once_and_at_once() {
 }
 
 #[both_engines]
+async fn jw3_another_client_at_the_same_address_has_its_own_turn() {
+    let server = TestServer::start_with(reach_loopback).await;
+    let site = WebSite::start().await;
+    let (old, new) = (key("old"), key("new"));
+    let first = client_at(&server, &serve(&site, &set_of(&[&old]))).await;
+    assert_eq!(outcome(&server, &first, &token(&old)).await, Ok(()));
+    // The OpenID Foundation's plans register one client after the other there, each with keys of its own.
+    let uri = serve(&site, &set_of(&[&new]));
+    let second = server.client("second").jwks_uri(&uri).create().await.record;
+    assert_eq!(outcome(&server, &second, &token(&new)).await, Ok(()));
+    assert_eq!(outcome(&server, &first, &token(&new)).await, Err(JoseError::UnknownKid.into()));
+    assert_eq!(site.received().len(), 2, "once for each");
+}
+
+#[both_engines]
 async fn jw3_a_key_without_a_name_is_replaced_as_well() {
     let server = TestServer::start_with(reach_loopback).await;
     let site = WebSite::start().await;
