@@ -5,8 +5,6 @@
 //! plans name it; every flow in it passes through the common demands of [`checks`]. Nothing here knows a crate of ours: the
 //! clients' side is written from the specifications alone.
 
-#![expect(dead_code, reason = "some modules wait for what they ask for")]
-
 mod areas;
 mod browser;
 mod checks;

@@ -23,7 +23,6 @@ pub(crate) struct Run {
     /// A word of its own, in the paths of its clients.
     pub(crate) id: String,
     registered: Mutex<Vec<Management>>,
-    slots: Arc<Semaphore>,
     slot: Mutex<Option<OwnedSemaphorePermit>>,
 }
 
@@ -48,7 +47,6 @@ impl Run {
             metadata,
             id: random::letters(10),
             registered: Mutex::default(),
-            slots,
             slot: Mutex::new(Some(slot)),
         }
     }
@@ -120,11 +118,9 @@ impl Run {
         RelyingParty::register(self, more).await
     }
 
-    /// Lets time go by, and others work meanwhile.
+    /// Lets time go by, and somebody else work in its place; what it does afterwards is little, and cannot wait for all of them.
     pub(crate) async fn rest(&self, time: Duration) {
         drop(self.slot.lock().unwrap_or_else(PoisonError::into_inner).take());
         tokio::time::sleep(time).await;
-        let slot = self.slots.clone().acquire_owned().await.expect("it is never closed");
-        *self.slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(slot);
     }
 }

@@ -65,7 +65,9 @@ pub(super) async fn oidcc_discovery_endpoint_verification(run: &Run) {
     for (name, value) in metadata {
         let name = name.as_str();
         if name == "issuer" {
-        } else if URLS.contains(&name) {
+            continue;
+        }
+        if URLS.contains(&name) {
             checks::is_https(name, value);
         } else if LISTS.contains(&name) {
             let list = value.as_array().unwrap_or_else(|| panic!("{name} is no list: {value}"));
@@ -81,7 +83,8 @@ pub(super) async fn oidcc_discovery_endpoint_verification(run: &Run) {
         }
     };
     has("id_token_signing_alg_values_supported", &["RS256"]);
-    has("subject_types_supported", &["public"]);
+    has("subject_types_supported", &["public", "pairwise"]);
+    has("userinfo_signing_alg_values_supported", &["RS256"]);
     has("request_object_signing_alg_values_supported", &["RS256"]);
     has("response_types_supported", crate::variant::ALL);
     has("response_modes_supported", &["query", "fragment", "form_post"]);
@@ -89,7 +92,7 @@ pub(super) async fn oidcc_discovery_endpoint_verification(run: &Run) {
     has("scopes_supported", &["openid", "profile", "email", "address", "phone", "offline_access"]);
     has("claims_supported", &["sub", "name", "email"]);
     has("code_challenge_methods_supported", &["S256"]);
-    has("token_endpoint_auth_methods_supported", &["client_secret_basic", "client_secret_post"]);
+    has("token_endpoint_auth_methods_supported", &["client_secret_basic", "client_secret_post", "private_key_jwt"]);
     checks::is_https("registration_endpoint", &metadata["registration_endpoint"]);
     // RFC 6749 §3.3.
     let is_scope = |text: &str| text.bytes().all(|b| matches!(b, 0x21 | 0x23..=0x5B | 0x5D..=0x7E));

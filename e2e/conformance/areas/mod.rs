@@ -78,6 +78,8 @@ modules! {
     discovery {
         oidcc_discovery_endpoint_verification: Config, CODE;
         oidcc_rp_initiated_logout_discovery_endpoint_verification: Config, CODE;
+        oidcc_session_management_discovery_endpoint_verification: Config, CODE;
+        oidcc_frontchannel_logout_discovery_endpoint_verification: Config, CODE;
         oidcc_backchannel_logout_discovery_endpoint_verification: Config, CODE;
     }
     happy_flows {
@@ -101,12 +103,14 @@ modules! {
     }
     id_tokens {
         oidcc_idtoken_signature: Registered, ALL;
+        oidcc_idtoken_unsigned: Registered, WITHOUT_FRONT_ID_TOKEN;
         oidcc_idtoken_rs256: Dynamic, ALL;
     }
     userinfo {
         oidcc_userinfo_get: Core, WITH_ACCESS_TOKEN;
         oidcc_userinfo_post_header: Core, WITH_ACCESS_TOKEN;
         oidcc_userinfo_post_body: Core, WITH_ACCESS_TOKEN;
+        oidcc_userinfo_rs256: Dynamic, WITH_ACCESS_TOKEN;
     }
     scopes_and_claims {
         oidcc_scope_profile: Core, ALL;
@@ -145,14 +149,25 @@ modules! {
         oidcc_request_uri_signed_rs256: Dynamic, ALL;
     }
     registration {
+        oidcc_registration_logo_uri: Dynamic, ALL;
         oidcc_registration_policy_uri: Dynamic, ALL;
         oidcc_registration_tos_uri: Dynamic, ALL;
+        oidcc_registration_jwks_uri: Dynamic, WITH_CODE;
+        oidcc_registration_sector_uri: Dynamic, ALL;
         oidcc_registration_sector_bad: Dynamic, ALL;
         oidcc_3rd_party_init_login: Dynamic, ALL;
         oidcc_3rd_party_init_login_nohttps: Dynamic, ALL;
     }
     keys {
+        oidcc_ensure_client_assertion_with_iss_aud_succeeds: Dynamic, WITH_CODE;
         oidcc_server_rotate_keys: Dynamic, CODE;
+        oidcc_refresh_token_rp_key_rotation: Dynamic, WITH_CODE;
+    }
+    session_management {
+        oidcc_session_management_rp_initiated_logout: Logout, ALL;
+    }
+    front_channel_logout {
+        oidcc_frontchannel_rp_initiated_logout: Dynamic, ALL;
     }
     back_channel_logout {
         oidcc_backchannel_rp_initiated_logout: Dynamic, ALL;
