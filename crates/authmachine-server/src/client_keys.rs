@@ -1,7 +1,7 @@
 //! The public keys of clients (OIDC Registration §2), which check their assertions and request objects: registered by value
 //! (`jwks`), or lying at an address of the client's (`jwks_uri`), from where they are fetched when they are needed.
 //!
-//! Whoever names a client can make us look for keys. So its address is asked once in [`PAUSE_S`], whatever `kid` comes (checklist JW3,
+//! Whoever names a client can make us look for keys. So its address is asked once in half a minute, whatever `kid` comes (checklist JW3,
 //! DO6), and what is kept is bounded in sets and bytes (CH2). Another client at the same address has its own turn: it may be there
 //! because the keys have just changed, as in the plans of the OpenID Foundation.
 
