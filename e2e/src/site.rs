@@ -1,5 +1,6 @@
-//! A site of somebody else, with one page.
+//! A site of somebody else, with one page, and documents where a test puts them.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -9,6 +10,7 @@ use tokio::task::JoinHandle;
 /// It serves on 127.0.0.1, which is another site than `localhost`. Dropping it stops it.
 pub struct Site {
     port: u16,
+    documents: Arc<Mutex<HashMap<String, String>>>,
     received: Arc<Mutex<Vec<Received>>>,
     serving: JoinHandle<()>,
 }
@@ -23,29 +25,39 @@ pub struct Received {
 }
 
 impl Site {
-    /// Every address of it is this page.
+    /// Every address of it is this page, but for those of documents.
     pub async fn serve(html: String) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let port = listener.local_addr().expect("it is bound").port();
-        let answer = format!(
-            "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{html}",
-            html.len()
-        );
         let received = Arc::<Mutex<Vec<Received>>>::default();
-        let all = received.clone();
+        let documents = Arc::<Mutex<HashMap<String, String>>>::default();
+        let (all, at) = (received.clone(), documents.clone());
         let serving = tokio::spawn(async move {
             while let Ok((mut stream, _)) = listener.accept().await {
-                let (answer, all) = (answer.clone(), all.clone());
+                let (html, all, at) = (html.clone(), all.clone(), at.clone());
                 tokio::spawn(async move {
+                    let mut answer = ("text/html", html);
                     // Whoever goes away early, or says nothing, is not noted.
                     if let Some(request) = read(&mut stream).await {
+                        let documents = at.lock().unwrap_or_else(PoisonError::into_inner);
+                        if let Some(json) = documents.get(&request.target) {
+                            answer = ("application/json", json.clone());
+                        }
                         all.lock().unwrap_or_else(PoisonError::into_inner).push(request);
                     }
+                    let (content_type, body) = answer;
+                    let head = format!("Content-Type: {content_type}\r\nContent-Length: {}", body.len());
+                    let answer = format!("HTTP/1.1 200 OK\r\n{head}\r\nConnection: close\r\n\r\n{body}");
                     let _ = stream.write_all(answer.as_bytes()).await;
                 });
             }
         });
-        Self { port, received, serving }
+        Self { port, documents, received, serving }
+    }
+
+    /// Puts a JSON document at a path, which starts with a slash, in the place of the one before.
+    pub fn put(&self, path: &str, json: String) {
+        self.documents.lock().unwrap_or_else(PoisonError::into_inner).insert(path.to_owned(), json);
     }
 
     /// The requests so far, in the order in which they came.

@@ -65,7 +65,7 @@ impl App {
 }
 
 /// Whether a key of the provider's has signed `token` with RS256.
-async fn is_signed(provider: &Provider, token: &str) -> bool {
+pub(crate) async fn is_signed(provider: &Provider, token: &str) -> bool {
     let kid = decode(token, 0)["kid"].clone();
     let keys = http::get(&provider.url("/oidc/jwks")).await.json();
     let key = keys["keys"].as_array().expect("keys").iter().find(|key| key["kid"] == kid).expect("published");

@@ -30,6 +30,7 @@ mod node;
 mod operations;
 mod pyoidc;
 mod python;
+mod registered;
 mod scripts;
 mod spa;
 mod xs2;
