@@ -61,8 +61,8 @@ impl Scene {
                 disabled: false,
                 scopes: self.client.scopes.clone(),
                 objects: ObjectScope::Attached(self.client.objects.clone()),
-                userinfo_alg: None,
-                pairwise_sector: None,
+                userinfo_alg: self.client.userinfo_alg,
+                pairwise_sector: self.client.sector.clone(),
             }),
             session: Some(self.session.clone()),
             consent: Some(Consent {
