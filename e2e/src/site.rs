@@ -1,6 +1,6 @@
 //! A site of somebody else, with one page, and documents where a test puts them.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -63,6 +63,17 @@ impl Site {
     /// The requests so far, in the order in which they came.
     pub fn received(&self) -> Vec<Received> {
         self.received.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The queries, or forms, that came to a path.
+    pub fn came_to(&self, path: &str) -> Vec<BTreeMap<String, String>> {
+        let received = self.received();
+        let fields = received.iter().filter_map(|request| {
+            let (to, query) = request.target.split_once('?').unwrap_or((&request.target, ""));
+            let text = if request.body.is_empty() { query } else { &request.body };
+            (to == path).then(|| url::form_urlencoded::parse(text.as_bytes()).into_owned().collect())
+        });
+        fields.collect()
     }
 
     /// Its address.

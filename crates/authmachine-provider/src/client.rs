@@ -104,6 +104,34 @@ pub struct Client {
 }
 
 impl Client {
+    /// A client of which nothing is known yet but who it is: confidential, of the web, allowed nothing, its ID tokens signed with the
+    /// standard's default (OIDC Registration §2).
+    pub fn bare(id: ClientId, client_id: String, now: Timestamp) -> Self {
+        Self {
+            id,
+            name: client_id.clone(),
+            client_id,
+            secret_hmac: None,
+            auth_method: None,
+            kind: ClientKind::Web,
+            first_party: false,
+            pkce: None,
+            grant_types: Vec::new(),
+            response_types: Vec::new(),
+            scopes: Scopes::default(),
+            id_token_alg: Algorithm::RS256,
+            userinfo_alg: None,
+            sector: None,
+            redirect_uris: Vec::new(),
+            post_logout_redirect_uris: Vec::new(),
+            objects: Vec::new(),
+            metadata: ClientMetadata::default(),
+            registration_sha256: None,
+            disabled: false,
+            created_at: now,
+        }
+    }
+
     /// Whether it proves itself by nothing.
     pub fn is_public(&self) -> bool {
         self.auth_method == Some(ClientAuthMethod::None)

@@ -8,13 +8,12 @@ use authmachine_protocol::client_metadata::{self, MemberError};
 use authmachine_protocol::names::IMPLICIT;
 use authmachine_protocol::redirect_uri::{self, ClientKind, UriError};
 use authmachine_protocol::{
-    ClientAuthMethod, ErrorCode, GrantType, RegistrationRequest, ResponseType, Scopes, Timestamp, scope,
+    ClientAuthMethod, ErrorCode, GrantType, RegistrationRequest, ResponseType, Scopes, scope,
 };
 use serde_json::{Map, Value};
 
 use crate::client::Client;
 use crate::client_metadata::{ClientMetadata, RequestObjectAlg};
-use crate::ids::ClientId;
 use crate::user::is_invisible;
 
 /// The most characters of a name.
@@ -92,33 +91,6 @@ impl RegistrationError {
             Self::NoRedirectUri | Self::RedirectUri(_) => ErrorCode::InvalidRedirectUri,
             _ => ErrorCode::InvalidClientMetadata,
         }
-    }
-}
-
-/// A client of which nothing is known yet but who it is.
-pub fn newcomer(id: ClientId, client_id: String, registration_sha256: [u8; 32], now: Timestamp) -> Client {
-    Client {
-        id,
-        name: client_id.clone(),
-        client_id,
-        secret_hmac: None,
-        auth_method: None,
-        kind: ClientKind::Web,
-        first_party: false,
-        pkce: None,
-        grant_types: Vec::new(),
-        response_types: Vec::new(),
-        scopes: Scopes::default(),
-        id_token_alg: Algorithm::RS256,
-        userinfo_alg: None,
-        sector: None,
-        redirect_uris: Vec::new(),
-        post_logout_redirect_uris: Vec::new(),
-        objects: Vec::new(),
-        metadata: ClientMetadata::default(),
-        registration_sha256: Some(registration_sha256),
-        disabled: false,
-        created_at: now,
     }
 }
 
@@ -508,7 +480,10 @@ pub fn registered(client: &Client) -> Map<String, Value> {
 
 #[cfg(test)]
 mod tests {
+    use authmachine_protocol::Timestamp;
+
     use super::*;
+    use crate::ids::ClientId;
 
     fn offer() -> Offer {
         Offer {
@@ -533,7 +508,8 @@ mod tests {
             secret_hmac: Some([1; 32]),
             objects: vec!["object1".to_owned()],
             pkce: Some(crate::client::PkceRule::All),
-            ..newcomer(ClientId(7), "id".to_owned(), [2; 32], Timestamp::from_seconds(9))
+            registration_sha256: Some([2; 32]),
+            ..Client::bare(ClientId(7), "id".to_owned(), Timestamp::from_seconds(9))
         };
         let after = register(request(&["https://rp.example/cb"]), &offer(), before.clone()).expect("legal");
         assert_eq!(after.id_token_alg, Algorithm::ES256, "the default of a server without an RSA key");

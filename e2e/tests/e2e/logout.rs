@@ -45,19 +45,8 @@ impl App {
         Self { site, client }
     }
 
-    /// The queries, or forms, that came to a path.
-    fn came_to(&self, path: &str) -> Vec<BTreeMap<String, String>> {
-        let received = self.site.received();
-        let fields = received.iter().filter_map(|request| {
-            let (to, query) = request.target.split_once('?').unwrap_or((&request.target, ""));
-            let text = if request.body.is_empty() { query } else { &request.body };
-            (to == path).then(|| url::form_urlencoded::parse(text.as_bytes()).into_owned().collect())
-        });
-        fields.collect()
-    }
-
     async fn sid(&self) -> String {
-        let code = self.came_to("/cb")[0]["code"].clone();
+        let code = self.site.came_to("/cb")[0]["code"].clone();
         let tokens = self.client.redeem(&code).await.expect("an answer").expect(200).json();
         let id_token = tokens["id_token"].as_str().expect("there is one");
         decode(id_token, 1)["sid"].as_str().expect("it names the session").to_owned()
@@ -103,7 +92,10 @@ async fn a_logout_reaches_two_apps_of_one_browser_in_all_three_ways() {
     title("unchanged").await;
     let sid = apps[0].sid().await;
     assert_eq!(apps[1].sid().await, sid, "one session");
-    assert!(apps.iter().all(|app| app.came_to("/frame").is_empty() && app.came_to("/receiver").is_empty()));
+    assert!(
+        apps.iter()
+            .all(|app| app.site.came_to("/frame").is_empty() && app.site.came_to("/receiver").is_empty())
+    );
 
     // A logout in a third window, begun by one of them.
     browser.evaluate("open('about:blank')").await;
@@ -120,12 +112,12 @@ async fn a_logout_reaches_two_apps_of_one_browser_in_all_three_ways() {
     for app in &apps {
         let name = app.client.id.as_str();
         // By a frame: before the browser went on.
-        let framed = app.came_to("/frame");
+        let framed = app.site.came_to("/frame");
         let expected = [("iss", provider.issuer()), ("sid", &sid)];
         let expected = BTreeMap::from(expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
         assert_eq!(framed, [expected], "{name}");
         // From server to server: as well.
-        let posted = app.came_to("/receiver");
+        let posted = app.site.came_to("/receiver");
         assert_eq!(posted.len(), 1, "{name}: {posted:?}");
         assert_eq!(posted[0].keys().collect::<Vec<_>>(), ["logout_token"]);
         let token = &posted[0]["logout_token"];

@@ -1,6 +1,5 @@
 //! Apps that register themselves, in one browser: keys change on both sides, then one logout reaches both.
 
-use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use authmachine_e2e::{Chromium, Engine, Provider, Site, decode, http};
@@ -108,21 +107,10 @@ impl App {
 
     /// The tokens for the code that the browser brought last.
     async fn redeem(&self) -> Value {
-        let code = self.came_to("/cb").pop().expect("the browser came")["code"].clone();
+        let code = self.site.came_to("/cb").pop().expect("the browser came")["code"].clone();
         let redirect_uri = format!("{}/cb", self.url);
         let fields = [("grant_type", "authorization_code"), ("code", &code), ("redirect_uri", &redirect_uri)];
         self.token(&fields).await.expect(200).json()
-    }
-
-    /// The queries, or forms, that came to a path.
-    fn came_to(&self, path: &str) -> Vec<BTreeMap<String, String>> {
-        let received = self.site.received();
-        let fields = received.iter().filter_map(|request| {
-            let (to, query) = request.target.split_once('?').unwrap_or((&request.target, ""));
-            let text = if request.body.is_empty() { query } else { &request.body };
-            (to == path).then(|| url::form_urlencoded::parse(text.as_bytes()).into_owned().collect())
-        });
-        fields.collect()
     }
 }
 
@@ -202,9 +190,9 @@ async fn two_apps_register_themselves_and_keys_change_on_both_sides() {
     browser.sees("The app shop").await;
     assert_eq!(browser.url().await, format!("{bye}?state=out"));
     for app in &apps {
-        let framed = app.came_to("/frame");
+        let framed = app.site.came_to("/frame");
         assert_eq!((framed.len(), framed[0].get("sid").map(String::as_str)), (1, sid.as_str()));
-        let posted = app.came_to("/receiver");
+        let posted = app.site.came_to("/receiver");
         let token = &posted.first().expect("it was told")["logout_token"];
         assert!(is_signed(&provider, token).await);
         assert_eq!(decode(token, 0)["kid"], decode(&new, 0)["kid"]);

@@ -1,11 +1,9 @@
 //! `client add`
 
 use anyhow::{Result, bail};
-use authmachine_jose::Algorithm;
 use authmachine_protocol::redirect_uri::ClientKind;
 use authmachine_protocol::{ClientAuthMethod, GrantType, ResponseType};
 use authmachine_provider::client::Client;
-use authmachine_provider::client_metadata::ClientMetadata;
 use authmachine_provider::event::EventKind;
 use authmachine_provider::ids::{ClientId, Kind};
 use authmachine_server::random;
@@ -58,27 +56,13 @@ pub(super) fn add(place: &Place, new: Add) -> Result<()> {
     check_id(&client_id)?;
     let (config, installation) = place.open(Missing::Make)?;
     let mut client = Client {
-        id: ClientId(installation.id(Kind::Row)),
-        name: client_id.clone(),
-        client_id,
-        secret_hmac: None,
         auth_method: public.then_some(ClientAuthMethod::None),
         kind: if native { ClientKind::Native } else { ClientKind::Web },
         first_party,
-        pkce: None,
         grant_types: if facts.redirect_uri.is_empty() { Vec::new() } else { GRANT_TYPES.to_vec() },
         response_types: if facts.redirect_uri.is_empty() { Vec::new() } else { vec![ResponseType::Code] },
         scopes: SCOPES.into_iter().collect(),
-        id_token_alg: Algorithm::RS256,
-        userinfo_alg: None,
-        sector: None,
-        redirect_uris: Vec::new(),
-        post_logout_redirect_uris: Vec::new(),
-        objects: Vec::new(),
-        metadata: ClientMetadata::default(),
-        registration_sha256: None,
-        disabled: false,
-        created_at: installation.now(),
+        ..Client::bare(ClientId(installation.id(Kind::Row)), client_id, installation.now())
     };
     let wider = Facts {
         grant_type: client.grant_types.iter().chain(&facts.grant_type).copied().collect(),

@@ -90,12 +90,10 @@ async fn create_client(app: &App, headers: &HeaderMap, body: Body) -> Result<Res
     let members = request::json_object(headers, body).await?;
     let now = app.now();
     let token = random::secret();
-    let newcomer = registration::newcomer(
-        ClientId(app.ids.next(Kind::Row, now)),
-        random::public_id(),
-        sha256(token.as_bytes()),
-        now,
-    );
+    let newcomer = Client {
+        registration_sha256: Some(sha256(token.as_bytes())),
+        ..Client::bare(ClientId(app.ids.next(Kind::Row, now)), random::public_id(), now)
+    };
     let mut client = registration::register(read_request(&members)?, &offer(app), newcomer)?;
     if app.settings.registration.mode == RegistrationMode::Open {
         // One source can take half of the places, and then waits.
