@@ -6,6 +6,27 @@ use url::Url;
 
 use crate::suite::Suite;
 
+/// Makes a test of each of these functions for each engine.
+#[macro_export]
+macro_rules! on_each_engine {
+    ($($test:ident),+ $(,)?) => {
+        mod sqlite {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $test() {
+                super::$test($crate::Engine::Sqlite).await;
+            })+
+        }
+        mod postgres {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $test() {
+                if let Some(engine) = $crate::Engine::postgres() {
+                    super::$test(engine).await;
+                }
+            })+
+        }
+    };
+}
+
 /// What a provider stores in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Engine {
@@ -16,6 +37,14 @@ pub enum Engine {
 }
 
 impl Engine {
+    /// What people call it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Sqlite => "SQLite",
+            Self::Postgres(_) => "PostgreSQL",
+        }
+    }
+
     /// PostgreSQL, unless it is left out by name.
     pub fn postgres() -> Option<Self> {
         let url = Suite::Postgres.find()?;
@@ -61,6 +90,22 @@ impl Database {
             self.name
         ))
         .await;
+    }
+
+    /// Runs statements in it.
+    pub(crate) async fn run_inside(&self, statements: &str) {
+        let (url, statements) = (self.url(), statements.to_owned());
+        tokio::task::spawn_blocking(move || run(&url, &statements))
+            .await
+            .expect("it does not panic")
+            .expect("legal statements");
+    }
+
+    /// The number that a query in it gives.
+    pub(crate) async fn number(&self, query: &'static str) -> i64 {
+        let url = self.url();
+        let ask = move || postgres::Client::connect(&url, postgres::NoTls)?.query_one(query, &[])?.try_get(0);
+        tokio::task::spawn_blocking(ask).await.expect("it does not panic").expect("PostgreSQL answers")
     }
 
     async fn run(&self, statement: String) {

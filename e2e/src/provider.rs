@@ -25,6 +25,23 @@ pub const TLS_CERTIFICATE: &[u8] = include_bytes!("../../crates/authmachine-serv
 /// Its key.
 pub const TLS_KEY: &[u8] = include_bytes!("../../crates/authmachine-server/tests/data/tls/first.key");
 
+/// What no fault may leave behind: tables of tokens have no foreign keys.
+const INCONSISTENT: [(&str, &str); 3] = [
+    (
+        "access tokens without their grant",
+        "SELECT COUNT(*) FROM access_tokens AS t LEFT JOIN grants AS g ON g.id = t.grant_id WHERE g.id IS NULL",
+    ),
+    (
+        "refresh token families without their grant",
+        "SELECT COUNT(*) FROM refresh_families AS f LEFT JOIN grants AS g ON g.id = f.grant_id WHERE g.id IS NULL",
+    ),
+    (
+        "tokens for which no code was used",
+        "SELECT COUNT(*) FROM authorization_codes AS c JOIN access_tokens AS t ON t.grant_id = c.grant_id
+         WHERE c.used_at IS NULL",
+    ),
+];
+
 /// `authmachine serve` on a loopback port of its own, with data of its own.
 pub struct Provider {
     // Dropped first: nothing writes into what goes next.
@@ -205,20 +222,68 @@ impl Provider {
         self.database.as_ref().expect("SQLite has no connections to cut").cut().await;
     }
 
-    /// Fails unless the stopped database is whole (SQLite; PostgreSQL was not killed and looks after itself).
-    pub fn check_database(&self) {
-        if self.database.is_some() {
+    /// Fails unless the database is whole, whether it is in use or not: by the engine's own check (SQLite), and by ours.
+    pub async fn check_database(&self) {
+        let Some(database) = &self.database else {
+            let connection = self.open_database();
+            let verdict: String = connection
+                .query_row("PRAGMA integrity_check", [], |row| row.get(0))
+                .expect("the database can be read");
+            assert_eq!(verdict, "ok");
+            let orphans =
+                connection.prepare("PRAGMA foreign_key_check").and_then(|mut check| check.exists([]));
+            assert!(!orphans.expect("the database can be read"), "a row refers to one that is not there");
+            for (what, sql) in INCONSISTENT {
+                let found: i64 = connection.query_row(sql, [], |row| row.get(0)).expect("a count");
+                assert_eq!(found, 0, "{what}");
+            }
             return;
+        };
+        for (what, sql) in INCONSISTENT {
+            assert_eq!(database.number(sql).await, 0, "{what}");
         }
+    }
+
+    /// The file of SQLite.
+    fn open_database(&self) -> rusqlite::Connection {
         let file = self.data().join("authmachine.db");
         let connection =
             rusqlite::Connection::open(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
-        let verdict: String = connection
-            .query_row("PRAGMA integrity_check", [], |row| row.get(0))
-            .expect("the database can be read");
-        assert_eq!(verdict, "ok");
-        let orphans = connection.prepare("PRAGMA foreign_key_check").and_then(|mut check| check.exists([]));
-        assert!(!orphans.expect("the database can be read"), "a row refers to one that is not there");
+        connection.busy_timeout(wait::PATIENCE).expect("it takes a time");
+        connection
+    }
+
+    /// Runs a statement behind the back of the server, which does not run.
+    pub async fn run_sql(&self, sql: &str) {
+        match &self.database {
+            Some(database) => database.run_inside(sql).await,
+            None => self.open_database().execute_batch(sql).expect("a legal statement"),
+        }
+    }
+
+    /// Makes so many more users at once, like `name`, with the same password; the server does not run.
+    pub async fn add_crowd(&self, name: &str, count: usize) {
+        // Ids before the one of `name`, where nobody is.
+        self.run_sql(&format!(
+            "INSERT INTO users (id, sub, username, username_folded, email, email_folded, email_verified, status, claims, epoch,
+                created_at, updated_at)
+             WITH RECURSIVE crowd (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM crowd WHERE n < {count})
+             SELECT id - n, sub || '-' || n, username || '-' || n, username_folded || '-' || n, n || email, n || email_folded,
+                email_verified, status, claims, epoch, created_at, updated_at
+             FROM users CROSS JOIN crowd WHERE username = '{name}';
+             INSERT INTO passwords (user_id, hash, changed_at)
+             WITH RECURSIVE crowd (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM crowd WHERE n < {count})
+             SELECT user_id - n, hash, changed_at FROM passwords CROSS JOIN crowd
+             WHERE user_id = (SELECT id FROM users WHERE username = '{name}')"
+        ))
+        .await;
+    }
+
+    /// A metric without labels.
+    pub async fn metric(&self, name: &str) -> String {
+        let metrics = http::get(&self.operators("/metrics")).await.expect(200).body;
+        let line = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.unwrap_or_else(|| panic!("no metric {name}: {metrics}")).to_owned()
     }
 
     /// Runs a command to its end.

@@ -1,10 +1,11 @@
-//! The project's tasks: `cargo xtask dev | check | test | gen | bench`.
+//! The project's tasks: `cargo xtask dev | check | test | faults | gen | bench`.
 //!
 //! Plain Rust and the tools that are there anyway. This crate knows cargo, the tools of the foreign test
 //! clients, and how to run a PostgreSQL; it knows nothing of the product beyond the name of its binary.
 #![expect(clippy::print_stdout, reason = "its output is what a task is for")]
 
 mod check;
+mod faults;
 mod generated;
 mod guard;
 mod install;
@@ -34,6 +35,8 @@ enum Task {
     Check,
     /// `check`, then installs what the tests need where it may, then every suite
     Test(test::Options),
+    /// The faults of `e2e/faults/` in full, with a report
+    Faults(faults::Options),
     /// Writes the files that are generated from the program
     Gen {
         /// Writes nothing, fails where a file differs
@@ -59,6 +62,7 @@ fn main() -> Result<ExitCode> {
         }
         Task::Check => return Ok(check::check(&workspace)),
         Task::Test(options) => return Ok(test::test(&workspace, &options)),
+        Task::Faults(options) => return Ok(faults::faults(&workspace, &options)),
         Task::Gen { check } => {
             generated::build(&workspace)?;
             if check { generated::check(&workspace)? } else { generated::write(&workspace)? }

@@ -11,7 +11,8 @@ use crate::run::{Workspace, cargo};
 use crate::steps::Steps;
 use crate::{check, install};
 
-const POSTGRES: &str = "AUTHMACHINE_TEST_POSTGRES";
+/// The variable by which the tests find PostgreSQL.
+pub(crate) const POSTGRES: &str = "AUTHMACHINE_TEST_POSTGRES";
 
 #[derive(Args)]
 pub(crate) struct Options {

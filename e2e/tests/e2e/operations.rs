@@ -99,7 +99,7 @@ async fn a_restart_keeps_everything(engine: Engine) {
     })
     .await;
     provider.stop().await;
-    provider.check_database();
+    provider.check_database().await;
 }
 
 async fn keys_are_rotated_while_it_runs(engine: Engine) {

@@ -1,0 +1,12 @@
+//! The built `authmachine` under faults: one file for each kind. Every fault happens under load, and again and again; the
+//! workload is its own oracle ([`ledger`]), and each test gives an account ([`scenario`]).
+//!
+//! Here the runs are short; `cargo xtask faults` runs them in full, and docs/faults.md has what they found.
+
+#[macro_use]
+extern crate authmachine_e2e;
+
+mod kill9;
+mod ledger;
+mod scenario;
+mod stop;
