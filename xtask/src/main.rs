@@ -4,6 +4,7 @@
 //! clients, and how to run a PostgreSQL; it knows nothing of the product beyond the name of its binary.
 #![expect(clippy::print_stdout, reason = "its output is what a task is for")]
 
+mod bench;
 mod check;
 mod faults;
 mod generated;
@@ -43,7 +44,7 @@ enum Task {
         #[arg(long)]
         check: bool,
     },
-    /// Builds for release and runs the load figures
+    /// Builds for release and measures: the table of figures, `-- --help` for more
     Bench {
         /// Handed on to the benches
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
@@ -67,14 +68,7 @@ fn main() -> Result<ExitCode> {
             generated::build(&workspace)?;
             if check { generated::check(&workspace)? } else { generated::write(&workspace)? }
         }
-        Task::Bench { args } => {
-            workspace.run(&mut cargo(["build", "--release", "--locked", "--package", "authmachine-cli"]))?;
-            workspace.run(
-                cargo(["run", "--release", "--locked", "--package", "authmachine-benches", "--"])
-                    .args(args)
-                    .env("AUTHMACHINE_TEST_BIN", workspace.binary("release")),
-            )?;
-        }
+        Task::Bench { args } => bench::bench(&workspace, &args)?,
     }
     Ok(ExitCode::SUCCESS)
 }
