@@ -1,0 +1,316 @@
+//! The arrays that are built once.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use hashbrown::HashTable;
+use rustc_hash::FxBuildHasher;
+use std::hash::BuildHasher;
+
+use super::IndexError;
+use super::dictionary::{Dictionary, Key, count};
+use super::grants::{Edge, Row, Terms};
+use super::lists::{Lists, Texts};
+use super::overlay::Overlay;
+use super::types::Types;
+use crate::attributes::Attributes;
+use crate::change::Record;
+use crate::grant::{Holder, Target};
+use crate::group::Member;
+use crate::ids::PermissionGrantId;
+use crate::validity::Validity;
+
+/// A map from numbers, which come from us.
+pub(super) type Sparse<T> = HashMap<u32, T, FxBuildHasher>;
+
+/// The number of [`Holder::Everyone`].
+pub(super) const EVERYONE: u32 = 0;
+/// The number of no target.
+pub(super) const NO_TARGET: u32 = u32::MAX;
+
+/// What is known of a party or object, as bits.
+pub(super) const IS_THERE: u8 = 1;
+pub(super) const IS_DISABLED: u8 = 2;
+pub(super) const IS_TRUSTED: u8 = 4;
+
+/// What an object is, but for its code and attributes.
+#[derive(Clone, Copy)]
+pub(super) struct Shape {
+    /// All objects of its type.
+    pub(super) all_of_type: u32,
+    /// The object that it stands in, or [`NO_TARGET`].
+    pub(super) parent: u32,
+    pub(super) flags: u8,
+}
+
+impl Shape {
+    pub(super) const UNKNOWN: Self = Self { all_of_type: NO_TARGET, parent: NO_TARGET, flags: 0 };
+}
+
+/// A membership whose validity has a limit.
+#[derive(Clone, Copy)]
+pub(super) struct Timed {
+    pub(super) group: u32,
+    pub(super) validity: Validity,
+}
+
+/// In a list of groups: the other bits are a place among the timed memberships.
+pub(super) const TIMED: u32 = 1 << 31;
+
+/// The arrays.
+#[derive(Default)]
+pub(super) struct Base {
+    pub(super) parties: Dictionary,
+    pub(super) party_flags: Vec<u8>,
+    pub(super) party_attributes: Sparse<Arc<Attributes>>,
+    pub(super) group_codes: Sparse<Arc<str>>,
+    /// The groups of each party, directly.
+    pub(super) groups: Lists,
+    pub(super) timed: Vec<Timed>,
+    /// The parties in each group, directly.
+    pub(super) members: Lists,
+
+    pub(super) targets: Dictionary,
+    pub(super) shapes: Vec<Shape>,
+    /// By target; empty for what is no object.
+    pub(super) codes: Texts,
+    pub(super) by_code: HashTable<u32>,
+    pub(super) object_attributes: Sparse<Arc<Attributes>>,
+    /// The objects in each object, directly.
+    pub(super) children: Lists,
+
+    /// Where the rows of each holder begin, and where the last end.
+    pub(super) row_starts: Vec<u32>,
+    /// Grants by holder, target and id.
+    pub(super) rows: Vec<Row>,
+    pub(super) row_ids: Vec<PermissionGrantId>,
+    pub(super) limited: Vec<Terms>,
+    /// The holders of grants on each target, sorted; one stands as often as it has grants.
+    pub(super) holders: Lists,
+
+    /// Delegations by taker, and the takers by target.
+    pub(super) lent: Sparse<Vec<Edge>>,
+    pub(super) takers: Sparse<Vec<u32>>,
+}
+
+impl Base {
+    /// How many grants and memberships there are.
+    pub(super) fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Where the rows of `holder` are.
+    pub(super) fn rows_of(&self, holder: u32) -> std::ops::Range<usize> {
+        let holder = holder as usize;
+        match (self.row_starts.get(holder), self.row_starts.get(holder + 1)) {
+            (Some(start), Some(end)) => *start as usize..*end as usize,
+            _ => 0..0,
+        }
+    }
+
+    /// The target of that code, as it was when the base was built.
+    pub(super) fn target_of_code(&self, code: &str) -> Option<u32> {
+        self.by_code.find(hash_code(code), |target| self.codes.get(*target) == code).copied()
+    }
+}
+
+fn hash_code(code: &str) -> u64 {
+    FxBuildHasher.hash_one(code)
+}
+
+/// A grant while the base is built: 20 bytes, so that ten million are sorted where they lie.
+struct Unsorted {
+    holder: u32,
+    row: Row,
+    id: [u32; 2],
+}
+
+/// Takes records in any order.
+pub(super) struct Builder {
+    base: Base,
+    types: Types,
+    object_types: Vec<Arc<str>>,
+    object_type_numbers: HashMap<Arc<str>, u32>,
+    rows: Vec<Unsorted>,
+    memberships: Vec<(u32, u32)>,
+    /// Codes by target, until they can be put in order.
+    codes: Vec<(u32, String)>,
+}
+
+impl Builder {
+    pub(super) fn new(expected: usize) -> Self {
+        let mut base = Base::default();
+        let everyone = base.parties.number(Key::from(Holder::Everyone));
+        debug_assert_eq!(everyone, EVERYONE);
+        Self {
+            base,
+            types: Types::default(),
+            object_types: Vec::new(),
+            object_type_numbers: HashMap::new(),
+            rows: Vec::with_capacity(expected.min(1 << 24)),
+            memberships: Vec::new(),
+            codes: Vec::new(),
+        }
+    }
+
+    pub(super) fn push(&mut self, record: Record) -> Result<(), IndexError> {
+        match record {
+            Record::User(user) => {
+                let flags = if user.disabled { IS_THERE | IS_DISABLED } else { IS_THERE };
+                self.party(Holder::User(user.id), flags, user.attributes);
+            }
+            Record::Client(client) => {
+                let disabled = if client.disabled { IS_DISABLED } else { 0 };
+                let trusted = if client.trusted { IS_TRUSTED } else { 0 };
+                self.party(Holder::Client(client.id), IS_THERE | disabled | trusted, client.attributes);
+            }
+            Record::Group(group) => {
+                let number = self.party(Holder::Group(group.id), IS_THERE, None);
+                self.base.group_codes.insert(number, group.code.into());
+            }
+            Record::Membership(membership) => {
+                let member = match membership.member {
+                    Member::User(id) => Holder::User(id),
+                    Member::Group(id) => Holder::Group(id),
+                };
+                let member = self.base.parties.number(member.into());
+                let group = self.base.parties.number(Holder::Group(membership.group).into());
+                let entry = if membership.validity == Validity::ALWAYS {
+                    group
+                } else {
+                    self.base.timed.push(Timed { group, validity: membership.validity });
+                    count_u32(self.base.timed.len() - 1) | TIMED
+                };
+                self.memberships.push((member, entry));
+            }
+            Record::Object(object) => {
+                let target = self.base.targets.number(object.id.into());
+                let parent = object.parent.map_or(NO_TARGET, |id| self.base.targets.number(id.into()));
+                let all_of_type = self.all_of(&object.object_type);
+                let flags = if object.disabled { IS_THERE | IS_DISABLED } else { IS_THERE };
+                self.base.shapes.resize(self.base.targets.len(), Shape::UNKNOWN);
+                self.base.shapes[target as usize] = Shape { all_of_type, parent, flags };
+                if let Some(attributes) = object.attributes {
+                    self.base.object_attributes.insert(target, attributes);
+                }
+                self.codes.push((target, object.code));
+            }
+            Record::PermissionType(permission) => self.types.put(permission)?,
+            Record::Grant(grant) => {
+                let holder = self.base.parties.number(grant.holder.into());
+                let target = match &grant.target {
+                    Target::Object(id) => self.base.targets.number((*id).into()),
+                    Target::AllOf(object_type) => self.all_of(object_type),
+                };
+                let permission = self.types.number(grant.permission)?;
+                if self.rows.len() >= (1 << 31) - 1 {
+                    return Err(IndexError::TooManyGrants);
+                }
+                let row = Row::pack(target, Terms::of(&grant, permission), &mut self.base.limited);
+                self.rows.push(Unsorted { holder, row, id: halves(grant.id) });
+            }
+            Record::Delegation(delegation) => {
+                let edge = Edge {
+                    from: self.base.parties.number(Holder::User(delegation.from).into()),
+                    target: self.base.targets.number(delegation.object.into()),
+                    permission: self.types.number(delegation.permission)?,
+                    record: Arc::new(delegation),
+                };
+                let taker = self.base.parties.number(Holder::User(edge.record.to).into());
+                self.base.takers.entry(edge.target).or_default().push(taker);
+                self.base.lent.entry(taker).or_default().push(edge);
+            }
+        }
+        Ok(())
+    }
+
+    fn party(&mut self, holder: Holder, flags: u8, attributes: Option<Arc<Attributes>>) -> u32 {
+        let number = self.base.parties.number(holder.into());
+        self.base.party_flags.resize(self.base.parties.len(), 0);
+        self.base.party_flags[number as usize] = flags;
+        if let Some(attributes) = attributes {
+            self.base.party_attributes.insert(number, attributes);
+        }
+        number
+    }
+
+    fn all_of(&mut self, object_type: &str) -> u32 {
+        let number = match self.object_type_numbers.get(object_type) {
+            Some(number) => *number,
+            None => {
+                let number = count_u32(self.object_types.len());
+                self.object_types.push(object_type.into());
+                self.object_type_numbers.insert(object_type.into(), number);
+                number
+            }
+        };
+        self.base.targets.number(Key::of_type(number))
+    }
+
+    pub(super) fn finish(self) -> Result<(Base, Overlay), IndexError> {
+        let Self { mut base, mut types, object_types, object_type_numbers, mut rows, memberships, mut codes } =
+            self;
+        base.parties.shrink_to_fit();
+        base.targets.shrink_to_fit();
+        base.party_flags.resize(base.parties.len(), 0);
+        base.party_flags.shrink_to_fit();
+        base.shapes.resize(base.targets.len(), Shape::UNKNOWN);
+        base.shapes.shrink_to_fit();
+        base.timed.shrink_to_fit();
+        base.limited.shrink_to_fit();
+
+        codes.sort_unstable_by_key(|(target, _)| *target);
+        let mut codes = codes.into_iter().peekable();
+        for target in 0..count(&base.targets) {
+            let code = codes.next_if(|(of, _)| *of == target).map(|(_, code)| code).unwrap_or_default();
+            base.codes.push(&code);
+            if base.shapes[target as usize].flags & IS_THERE != 0 {
+                let rehash = |target: &u32| hash_code(base.codes.get(*target));
+                base.by_code.insert_unique(hash_code(&code), target, rehash);
+            }
+        }
+        base.codes.shrink_to_fit();
+        base.by_code.shrink_to_fit(|target| hash_code(base.codes.get(*target)));
+
+        base.groups = Lists::new(|| memberships.iter().copied());
+        let group = |entry: u32| {
+            if entry & TIMED == 0 { entry } else { base.timed[(entry & !TIMED) as usize].group }
+        };
+        base.members = Lists::new(|| memberships.iter().map(|(member, entry)| (group(*entry), *member)));
+        drop(memberships);
+        let parents = (0..).zip(&base.shapes).filter(|(_, shape)| shape.parent != NO_TARGET);
+        base.children = Lists::new(|| parents.clone().map(|(object, shape)| (shape.parent, object)));
+
+        rows.sort_unstable_by_key(|row| (u64::from(row.holder) << 32 | u64::from(row.row.target), row.id));
+        base.holders = Lists::new(|| rows.iter().map(|row| (row.row.target, row.holder)));
+        base.row_starts = vec![0; base.parties.len() + 1];
+        for row in &rows {
+            base.row_starts[row.holder as usize + 1] += 1;
+        }
+        for place in 1..base.row_starts.len() {
+            base.row_starts[place] += base.row_starts[place - 1];
+        }
+        base.row_ids = rows.iter().map(|row| whole(row.id)).collect();
+        base.rows = rows.iter().map(|row| row.row).collect();
+        drop(rows);
+
+        types.settle();
+        let overlay = Overlay::new(types, object_types, object_type_numbers);
+        Ok((base, overlay))
+    }
+}
+
+fn count_u32(length: usize) -> u32 {
+    u32::try_from(length).expect("fewer than four thousand million")
+}
+
+/// An id in two halves, which need no alignment to eight bytes.
+const fn halves(id: PermissionGrantId) -> [u32; 2] {
+    let [a, b, c, d, e, f, g, h] = id.0.to_ne_bytes();
+    [u32::from_ne_bytes([a, b, c, d]), u32::from_ne_bytes([e, f, g, h])]
+}
+
+const fn whole(halves: [u32; 2]) -> PermissionGrantId {
+    let [[a, b, c, d], [e, f, g, h]] = [halves[0].to_ne_bytes(), halves[1].to_ne_bytes()];
+    PermissionGrantId(i64::from_ne_bytes([a, b, c, d, e, f, g, h]))
+}

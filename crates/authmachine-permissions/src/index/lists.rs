@@ -1,0 +1,87 @@
+//! Many short lists in two arrays.
+
+/// For each number a list of numbers.
+#[derive(Default)]
+pub(super) struct Lists {
+    /// Where the list of each number begins, and where the last ends.
+    starts: Box<[u32]>,
+    values: Box<[u32]>,
+}
+
+impl Lists {
+    /// Makes lists of pairs (of which list, what). What stands in one list keeps the order of the pairs. `pairs` is run
+    /// through three times.
+    pub(super) fn new<I: Iterator<Item = (u32, u32)>>(pairs: impl Fn() -> I) -> Self {
+        let length = pairs().map(|(list, _)| list as usize + 2).max().unwrap_or(1);
+        // Counts, then ends, then (filled from the back of nothing) starts: `starts[n + 1]` moves to where list n ends.
+        let mut starts = vec![0_u32; length + 1];
+        for (list, _) in pairs() {
+            starts[list as usize + 2] += 1;
+        }
+        for place in 1..starts.len() {
+            starts[place] += starts[place - 1];
+        }
+        let mut values = vec![0; starts[starts.len() - 1] as usize].into_boxed_slice();
+        for (list, value) in pairs() {
+            let place = &mut starts[list as usize + 1];
+            values[*place as usize] = value;
+            *place += 1;
+        }
+        starts.truncate(length);
+        Self { starts: starts.into_boxed_slice(), values }
+    }
+
+    /// The list of `number`, empty if it has none.
+    pub(super) fn get(&self, number: u32) -> &[u32] {
+        let number = number as usize;
+        match (self.starts.get(number), self.starts.get(number + 1)) {
+            (Some(start), Some(end)) => &self.values[*start as usize..*end as usize],
+            _ => &[],
+        }
+    }
+}
+
+/// Texts end to end, by number.
+#[derive(Default)]
+pub(super) struct Texts {
+    text: String,
+    ends: Vec<u32>,
+}
+
+impl Texts {
+    pub(super) fn push(&mut self, text: &str) {
+        self.text.push_str(text);
+        self.ends.push(u32::try_from(self.text.len()).expect("32 million codes of 128 bytes fit"));
+    }
+
+    pub(super) fn get(&self, number: u32) -> &str {
+        let number = number as usize;
+        let start = if number == 0 { 0 } else { self.ends[number - 1] as usize };
+        &self.text[start..self.ends[number] as usize]
+    }
+
+    pub(super) fn shrink_to_fit(&mut self) {
+        self.text.shrink_to_fit();
+        self.ends.shrink_to_fit();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_keep_the_order_of_their_pairs() {
+        let lists = Lists::new(|| [(3, 9), (1, 5), (3, 8), (3, 9)].into_iter());
+        let all: Vec<&[u32]> = (0..6).map(|n| lists.get(n)).collect();
+        assert_eq!(all, [&[][..], &[5], &[], &[9, 8, 9], &[], &[]]);
+        assert_eq!(Lists::new(std::iter::empty::<(u32, u32)>).get(0), [0; 0]);
+    }
+
+    #[test]
+    fn texts_are_found_by_number() {
+        let mut texts = Texts::default();
+        ["a", "", "bc"].into_iter().for_each(|text| texts.push(text));
+        assert_eq!([texts.get(0), texts.get(1), texts.get(2)], ["a", "", "bc"]);
+    }
+}
