@@ -1,7 +1,28 @@
-//! Who may do what on which object: codes, answers and their shapes.
+//! Who may do what on which object, through whom, and why.
 //!
-//! Pure: it knows *nothing* of stores, clocks or HTTP. What a subject holds comes in as facts; the full engine
-//! (nesting, delegation, conditions) replaces [`evaluate`] and nothing else.
+//! Pure: it knows *nothing* of stores, clocks or HTTP. Records come in as facts, the time as an argument.
+//!
+//! - **Records**: [`User`], [`Client`], [`Group`], [`Membership`], [`Object`], [`PermissionType`], [`PermissionGrant`],
+//!   [`Delegation`], each with a check for what may be written.
+//! - **The definition** is [`World`]: plain lists, obviously right, slow.
+//! - **The index** is [`Index`]: the same answers in a microsecond, from memory. [`Index::check`], [`Index::map`],
+//!   [`Index::objects_of`], [`Index::subjects_of`], [`Index::explain`].
+//! - **Conditions** are [`Condition`], a closed language of tests on attributes.
+//! - **Lending** is decided by [`may_delegate`], ended by leave of [`may_end`], shown by [`below`] and [`above`].
+//!
+//! # How store and server use it
+//!
+//! - The store reads all records and the revision in one transaction and gives them to [`Index::build`], in any order; holder by
+//!   holder is a little faster. The server keeps the index behind one atomic pointer.
+//! - Every write checks what it writes in its unit of work ([`check_membership`], [`check_parent`], [`check_permission_type`],
+//!   [`PermissionGrant::check`], [`may_delegate`]) and adds its [`Change`] to the feed. What is removed names its place
+//!   ([`Removed`]), so the feed keeps that beside the id.
+//! - The node that tails the feed calls [`Index::apply`] with what came, and swaps the pointer. [`IndexError::Gap`] means: build
+//!   again. When [`Index::is_overlay_large`], [`Index::compacted`] runs on another thread, and what came meanwhile is applied to
+//!   its result.
+//! - The server asks with one reading of the clock for each request ([`Circumstances`]). [`TooComplex`] is no, and is logged.
+//! - A client that acts for a user gets what both may: two checks.
+//! - [`random_world`] makes worlds for the tests of whatever else answers such questions: the store's SQL.
 
 mod answer;
 mod attributes;
@@ -9,6 +30,7 @@ mod change;
 mod code;
 mod condition;
 mod delegation;
+mod explain;
 mod grant;
 mod graph;
 mod group;
@@ -36,6 +58,7 @@ pub use delegation::{
     Branch, Delegation, Ending, LendFacts, LendRequest, LendSettings, Lent, MAX_HOPS, Party, Refusal,
     RightSource, Via, above, below, may_delegate, may_end,
 };
+pub use explain::{Barrier, Explanation, GroupStep, Held, Hindrance, Loan, Near, Reach, Right, Verdict};
 pub use grant::{Delegable, GrantError, Holder, PermissionGrant, Target};
 pub use graph::{EdgeError, check_edge};
 pub use group::{Group, MAX_GROUP_DEPTH, Member, Membership, check_membership};

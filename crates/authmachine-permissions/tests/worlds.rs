@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 
 use authmachine_permissions::random_world::{self, CLIENTS, Dice, OBJECTS, TIMES, TYPES, USERS};
 use authmachine_permissions::{
-    Attributes, Change, Circumstances, ClientId, FeedEntry, Index, Question, Subject, SubjectKind, UserId,
-    World,
+    Attributes, Change, Circumstances, ClientId, FeedEntry, Index, Question, Right, Subject, SubjectKind,
+    UserId, Verdict, World,
 };
 use authmachine_protocol::Timestamp;
 
@@ -60,6 +60,9 @@ fn compare(world: &World, index: &Index, dice: &mut Dice) -> (u64, u64) {
                     "{question:?} in {circumstances:?}"
                 );
                 asked += 1;
+                if expected || dice.once_in(20) {
+                    explain(world, index, &question, &circumstances, expected);
+                }
                 if expected {
                     yes.insert((subject, object.as_str(), permission.as_str()));
                 }
@@ -100,6 +103,36 @@ fn compare(world: &World, index: &Index, dice: &mut Dice) -> (u64, u64) {
         );
     }
     (asked, yes.len().try_into().expect("few"))
+}
+
+/// An explanation gives the same answer, and names things that there are.
+fn explain(
+    world: &World,
+    index: &Index,
+    question: &Question<'_>,
+    circumstances: &Circumstances<'_>,
+    expected: bool,
+) {
+    let explanation = index.explain(question, circumstances).expect("simple");
+    assert_eq!(explanation.is_permitted(), expected, "{explanation:?}");
+    match &explanation.verdict {
+        Verdict::Yes(right) => {
+            let (mut right, mut by) = (right, question.subject);
+            while let Right::Lent(loan) = right {
+                assert!(world.delegations.contains(&loan.delegation), "{explanation:?}");
+                assert_eq!(Subject::User(loan.delegation.to), by, "{explanation:?}");
+                by = Subject::User(loan.delegation.from);
+                right = loan.giver.as_deref().expect("a chain that is whole");
+            }
+            let Right::Held(held) = right else { unreachable!("every chain ends in a grant") };
+            assert!(world.grants.contains(&held.grant), "{explanation:?}");
+            assert_eq!(held.by, by, "{explanation:?}");
+            assert_eq!(held.types.last().map(String::as_str), Some(question.permission), "{explanation:?}");
+        }
+        Verdict::No(near) => assert!(near.iter().all(|near| !near.hindrances.is_empty()), "{explanation:?}"),
+        Verdict::Barred(_) => {}
+    }
+    assert!(explanation.words(&|subject| format!("{subject:?}")).ends_with('.'));
 }
 
 fn entries(first: u64, changes: Vec<Change>) -> Vec<FeedEntry> {

@@ -8,9 +8,9 @@ use rustc_hash::FxBuildHasher;
 use std::hash::BuildHasher;
 
 use super::IndexError;
-use super::dictionary::{Dictionary, Key, count};
+use super::dictionary::{Dictionary, Key};
 use super::grants::{Edge, Row, Terms};
-use super::lists::{Lists, Texts};
+use super::lists::Lists;
 use super::overlay::Overlay;
 use super::types::Types;
 use crate::attributes::Attributes;
@@ -33,9 +33,11 @@ pub(super) const IS_THERE: u8 = 1;
 pub(super) const IS_DISABLED: u8 = 2;
 pub(super) const IS_TRUSTED: u8 = 4;
 
-/// What an object is, but for its code and attributes.
+/// What an object is, but for its attributes.
 #[derive(Clone, Copy)]
 pub(super) struct Shape {
+    /// Where its code begins among the codes of the base, and how long it is.
+    code: (u32, u8),
     /// All objects of its type.
     pub(super) all_of_type: u32,
     /// The object that it stands in, or [`NO_TARGET`].
@@ -44,7 +46,12 @@ pub(super) struct Shape {
 }
 
 impl Shape {
-    pub(super) const UNKNOWN: Self = Self { all_of_type: NO_TARGET, parent: NO_TARGET, flags: 0 };
+    pub(super) const UNKNOWN: Self = Self::new(NO_TARGET, NO_TARGET, 0);
+
+    /// One whose code is not in the base.
+    pub(super) const fn new(all_of_type: u32, parent: u32, flags: u8) -> Self {
+        Self { code: (0, 0), all_of_type, parent, flags }
+    }
 }
 
 /// A membership whose validity has a limit.
@@ -72,8 +79,8 @@ pub(super) struct Base {
 
     pub(super) targets: Dictionary,
     pub(super) shapes: Vec<Shape>,
-    /// By target; empty for what is no object.
-    pub(super) codes: Texts,
+    /// The codes of all objects, end to end.
+    codes: String,
     pub(super) by_code: HashTable<u32>,
     pub(super) object_attributes: Sparse<Arc<Attributes>>,
     /// The objects in each object, directly.
@@ -94,7 +101,7 @@ pub(super) struct Base {
 }
 
 impl Base {
-    /// How many grants and memberships there are.
+    /// How many grants there are.
     pub(super) fn len(&self) -> usize {
         self.rows.len()
     }
@@ -108,17 +115,27 @@ impl Base {
         }
     }
 
+    /// The code of an object of the base.
+    pub(super) fn code(&self, shape: Shape) -> &str {
+        code_in(&self.codes, shape)
+    }
+
     /// The target of that code, as it was when the base was built.
     pub(super) fn target_of_code(&self, code: &str) -> Option<u32> {
-        self.by_code.find(hash_code(code), |target| self.codes.get(*target) == code).copied()
+        self.by_code.find(hash_code(code), |target| self.code(self.shapes[*target as usize]) == code).copied()
     }
+}
+
+fn code_in(codes: &str, shape: Shape) -> &str {
+    let (start, length) = (shape.code.0 as usize, usize::from(shape.code.1));
+    &codes[start..start + length]
 }
 
 fn hash_code(code: &str) -> u64 {
     FxBuildHasher.hash_one(code)
 }
 
-/// A grant while the base is built: 20 bytes, so that ten million are sorted where they lie.
+/// A grant while the base is built, in 20 bytes.
 struct Unsorted {
     holder: u32,
     row: Row,
@@ -133,8 +150,8 @@ pub(super) struct Builder {
     object_type_numbers: HashMap<Arc<str>, u32>,
     rows: Vec<Unsorted>,
     memberships: Vec<(u32, u32)>,
-    /// Codes by target, until they can be put in order.
-    codes: Vec<(u32, String)>,
+    /// The holder of the last grant: most stores give them holder by holder.
+    last_holder: (Holder, u32),
 }
 
 impl Builder {
@@ -149,7 +166,7 @@ impl Builder {
             object_type_numbers: HashMap::new(),
             rows: Vec::with_capacity(expected.min(1 << 24)),
             memberships: Vec::new(),
-            codes: Vec::new(),
+            last_holder: (Holder::Everyone, EVERYONE),
         }
     }
 
@@ -189,15 +206,21 @@ impl Builder {
                 let all_of_type = self.all_of(&object.object_type);
                 let flags = if object.disabled { IS_THERE | IS_DISABLED } else { IS_THERE };
                 self.base.shapes.resize(self.base.targets.len(), Shape::UNKNOWN);
-                self.base.shapes[target as usize] = Shape { all_of_type, parent, flags };
+                let start = count_u32(self.base.codes.len());
+                let length = u8::try_from(object.code.len()).map_err(|_| IndexError::LongCode)?;
+                self.base.codes.push_str(&object.code);
+                let code = (start, length);
+                self.base.shapes[target as usize] = Shape { code, all_of_type, parent, flags };
                 if let Some(attributes) = object.attributes {
                     self.base.object_attributes.insert(target, attributes);
                 }
-                self.codes.push((target, object.code));
             }
             Record::PermissionType(permission) => self.types.put(permission)?,
             Record::Grant(grant) => {
-                let holder = self.base.parties.number(grant.holder.into());
+                if self.last_holder.0 != grant.holder {
+                    self.last_holder = (grant.holder, self.base.parties.number(grant.holder.into()));
+                }
+                let holder = self.last_holder.1;
                 let target = match &grant.target {
                     Target::Object(id) => self.base.targets.number((*id).into()),
                     Target::AllOf(object_type) => self.all_of(object_type),
@@ -248,8 +271,7 @@ impl Builder {
     }
 
     pub(super) fn finish(self) -> Result<(Base, Overlay), IndexError> {
-        let Self { mut base, mut types, object_types, object_type_numbers, mut rows, memberships, mut codes } =
-            self;
+        let Self { mut base, mut types, object_types, object_type_numbers, rows, memberships, .. } = self;
         base.parties.shrink_to_fit();
         base.targets.shrink_to_fit();
         base.party_flags.resize(base.parties.len(), 0);
@@ -259,18 +281,13 @@ impl Builder {
         base.timed.shrink_to_fit();
         base.limited.shrink_to_fit();
 
-        codes.sort_unstable_by_key(|(target, _)| *target);
-        let mut codes = codes.into_iter().peekable();
-        for target in 0..count(&base.targets) {
-            let code = codes.next_if(|(of, _)| *of == target).map(|(_, code)| code).unwrap_or_default();
-            base.codes.push(&code);
-            if base.shapes[target as usize].flags & IS_THERE != 0 {
-                let rehash = |target: &u32| hash_code(base.codes.get(*target));
-                base.by_code.insert_unique(hash_code(&code), target, rehash);
-            }
-        }
         base.codes.shrink_to_fit();
-        base.by_code.shrink_to_fit(|target| hash_code(base.codes.get(*target)));
+        let there = (0..).zip(&base.shapes).filter(|(_, shape)| shape.flags & IS_THERE != 0);
+        let rehash = |target: &u32| hash_code(code_in(&base.codes, base.shapes[*target as usize]));
+        base.by_code.reserve(there.clone().count(), rehash);
+        for (target, _) in there {
+            base.by_code.insert_unique(rehash(&target), target, rehash);
+        }
 
         base.groups = Lists::new(|| memberships.iter().copied());
         let group = |entry: u32| {
@@ -281,22 +298,51 @@ impl Builder {
         let parents = (0..).zip(&base.shapes).filter(|(_, shape)| shape.parent != NO_TARGET);
         base.children = Lists::new(|| parents.clone().map(|(object, shape)| (shape.parent, object)));
 
-        rows.sort_unstable_by_key(|row| (u64::from(row.holder) << 32 | u64::from(row.row.target), row.id));
-        base.holders = Lists::new(|| rows.iter().map(|row| (row.row.target, row.holder)));
-        base.row_starts = vec![0; base.parties.len() + 1];
-        for row in &rows {
-            base.row_starts[row.holder as usize + 1] += 1;
-        }
-        for place in 1..base.row_starts.len() {
-            base.row_starts[place] += base.row_starts[place - 1];
-        }
-        base.row_ids = rows.iter().map(|row| whole(row.id)).collect();
-        base.rows = rows.iter().map(|row| row.row).collect();
+        base.put_rows(&rows);
         drop(rows);
 
         types.settle();
         let overlay = Overlay::new(types, object_types, object_type_numbers);
         Ok((base, overlay))
+    }
+}
+
+impl Base {
+    /// Puts rows to their holders, and in order there: much less work than sorting them all.
+    fn put_rows(&mut self, rows: &[Unsorted]) {
+        self.row_starts = vec![0; self.parties.len() + 1];
+        for row in rows {
+            self.row_starts[row.holder as usize + 1] += 1;
+        }
+        for place in 1..self.row_starts.len() {
+            self.row_starts[place] += self.row_starts[place - 1];
+        }
+        self.rows = vec![Row::NONE; rows.len()];
+        self.row_ids = vec![PermissionGrantId(0); rows.len()];
+        let mut next = self.row_starts.clone();
+        for row in rows {
+            let place = &mut next[row.holder as usize];
+            self.rows[*place as usize] = row.row;
+            self.row_ids[*place as usize] = whole(row.id);
+            *place += 1;
+        }
+        let mut of_holder = Vec::new();
+        for bounds in self.row_starts.windows(2) {
+            let range = bounds[0] as usize..bounds[1] as usize;
+            let (rows, ids) = (&mut self.rows[range.clone()], &mut self.row_ids[range]);
+            of_holder.clear();
+            of_holder.extend(rows.iter().copied().zip(ids.iter().copied()));
+            of_holder.sort_unstable_by_key(|(row, id)| (row.target, *id));
+            for ((row, id), sorted) in rows.iter_mut().zip(ids).zip(&of_holder) {
+                (*row, *id) = *sorted;
+            }
+        }
+        // Holder by holder, so that the holders of a target come sorted.
+        let by_holder = (0..).zip(self.row_starts.windows(2)).flat_map(|(holder, bounds)| {
+            let rows = &self.rows[bounds[0] as usize..bounds[1] as usize];
+            rows.iter().map(move |row| (row.target, holder))
+        });
+        self.holders = Lists::new(|| by_holder.clone());
     }
 }
 

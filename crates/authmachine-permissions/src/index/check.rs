@@ -77,7 +77,7 @@ impl Index {
         case.find_grant(asking.party, |found| {
             if case.lends(found, asking.party, permission, 1) {
                 sources.push(RightSource {
-                    via: Via::Grant(found.id),
+                    via: Via::Grant(self.grant_id(found)),
                     hops: found.terms.delegable.as_hops(),
                     ends_at: found.terms.limits().validity.not_after(),
                 });

@@ -77,6 +77,9 @@ const HOPS_SHIFT: u32 = 17;
 const ANY_HOPS: u32 = 7;
 
 impl Row {
+    /// Until it is filled in.
+    pub(super) const NONE: Self = Self { target: 0, terms: 0 };
+
     /// Packs `terms`; those with limits go to `limited`.
     pub(super) fn pack(target: u32, terms: Terms, limited: &mut Vec<Terms>) -> Self {
         if terms.limits.is_some() {
@@ -112,10 +115,19 @@ impl Row {
 /// A grant where it stands.
 #[derive(Clone)]
 pub(super) struct Found {
-    pub(super) id: PermissionGrantId,
+    pub(super) place: FoundAt,
     pub(super) holder: u32,
     pub(super) target: u32,
     pub(super) terms: Terms,
+}
+
+/// Where that is. A grant's id is rarely asked for, and lies elsewhere.
+#[derive(Clone, Copy)]
+pub(super) enum FoundAt {
+    /// A row of the base.
+    Row(usize),
+    /// In the overlay.
+    Added(PermissionGrantId),
 }
 
 /// A delegation and the numbers of what it names. Few, so each is kept whole: for people, who ask why.

@@ -41,31 +41,6 @@ impl Lists {
     }
 }
 
-/// Texts end to end, by number.
-#[derive(Default)]
-pub(super) struct Texts {
-    text: String,
-    ends: Vec<u32>,
-}
-
-impl Texts {
-    pub(super) fn push(&mut self, text: &str) {
-        self.text.push_str(text);
-        self.ends.push(u32::try_from(self.text.len()).expect("32 million codes of 128 bytes fit"));
-    }
-
-    pub(super) fn get(&self, number: u32) -> &str {
-        let number = number as usize;
-        let start = if number == 0 { 0 } else { self.ends[number - 1] as usize };
-        &self.text[start..self.ends[number] as usize]
-    }
-
-    pub(super) fn shrink_to_fit(&mut self) {
-        self.text.shrink_to_fit();
-        self.ends.shrink_to_fit();
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -76,12 +51,5 @@ mod tests {
         let all: Vec<&[u32]> = (0..6).map(|n| lists.get(n)).collect();
         assert_eq!(all, [&[][..], &[5], &[], &[9, 8, 9], &[], &[]]);
         assert_eq!(Lists::new(std::iter::empty::<(u32, u32)>).get(0), [0; 0]);
-    }
-
-    #[test]
-    fn texts_are_found_by_number() {
-        let mut texts = Texts::default();
-        ["a", "", "bc"].into_iter().for_each(|text| texts.push(text));
-        assert_eq!([texts.get(0), texts.get(1), texts.get(2)], ["a", "", "bc"]);
     }
 }

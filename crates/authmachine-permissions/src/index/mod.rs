@@ -11,6 +11,7 @@ mod base;
 mod case;
 mod check;
 mod dictionary;
+mod explain;
 mod grants;
 mod list;
 mod lists;
@@ -42,6 +43,9 @@ pub enum IndexError {
     /// More than 65,536 permission types, gone ones among them: build the index again.
     #[error("more than 65,536 permission types")]
     TooManyTypes,
+    /// An object's code that was never checked.
+    #[error("an object's code has more than 255 bytes")]
+    LongCode,
     /// More than 2³¹ grants.
     #[error("more grants than one index holds")]
     TooManyGrants,
@@ -55,9 +59,10 @@ pub struct TooComplex;
 /// The most groups that one party may reach, and the most steps over delegations, in one question.
 const MOST_STEPS: u32 = 20_000;
 
-/// The overlay is small up to this part of the base, or up to `SMALL_OVERLAY`, whichever is more… of changes.
+/// An overlay is large beyond this part of the base, or beyond so many changes; a thousand are always few.
 const SMALL_PART: usize = 100;
-const SMALL_OVERLAY: usize = 50_000;
+const MOST_CHANGES: usize = 50_000;
+const FEW_CHANGES: usize = 1_000;
 
 /// What is known at one revision.
 #[derive(Clone)]
@@ -115,7 +120,7 @@ impl Index {
     /// Whether it is time for [`Index::compacted`].
     pub fn is_overlay_large(&self) -> bool {
         let changes = self.overlay.len();
-        changes > SMALL_OVERLAY || changes > (self.base.len() / SMALL_PART).max(1000)
+        changes > MOST_CHANGES || changes > (self.base.len() / SMALL_PART).max(FEW_CHANGES)
     }
 
     /// The same knowledge in a new base. Takes as long as building: on a thread of its own, and the entries that came

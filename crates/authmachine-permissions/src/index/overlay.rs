@@ -136,7 +136,7 @@ impl Overlay {
                 let flags = if object.disabled { IS_THERE | IS_DISABLED } else { IS_THERE };
                 let code: Arc<str> = object.code.as_str().into();
                 let now = ObjectNow {
-                    shape: Shape { all_of_type, parent, flags },
+                    shape: Shape::new(all_of_type, parent, flags),
                     code: code.clone(),
                     attributes: object.attributes.clone(),
                 };

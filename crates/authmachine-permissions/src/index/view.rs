@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use super::Index;
 use super::base::{EVERYONE, IS_DISABLED, IS_THERE, IS_TRUSTED, NO_TARGET, Shape};
 use super::dictionary::{Dictionary, Layered, count};
-use super::grants::{Edge, Found};
+use super::grants::{Edge, Found, FoundAt};
 use super::overlay::Overlay;
 use super::{MOST_STEPS, TooComplex};
 use crate::attributes::Attributes;
@@ -40,12 +40,20 @@ impl ObjectView<'_> {
 pub(super) struct Place {
     targets: [u32; MAX_OBJECT_DEPTH + 2],
     length: usize,
+    /// For explanations: grants on objects above count even if they do not include children.
+    is_lenient: bool,
 }
 
 impl Place {
     /// Each target, and whether only grants count there that include children.
     pub(super) fn iter(&self) -> impl Iterator<Item = (u32, bool)> + '_ {
-        (0..).zip(&self.targets[..self.length]).map(|(place, target)| (*target, place >= 2))
+        (0..)
+            .zip(&self.targets[..self.length])
+            .map(|(place, target)| (*target, place >= 2 && !self.is_lenient))
+    }
+
+    pub(super) const fn with_everything_above(self) -> Self {
+        Self { is_lenient: true, ..self }
     }
 
     /// Whether something on `target` reaches the object itself.
@@ -191,14 +199,15 @@ impl Index {
             }
             let attributes =
                 self.base.object_attributes.get(&target).map_or(Attributes::NONE, |attributes| attributes);
-            ObjectView { target, code: self.base.codes.get(target), shape, attributes }
+            ObjectView { target, code: self.base.code(shape), shape, attributes }
         };
         (view.shape.flags & IS_THERE != 0).then_some(view)
     }
 
     pub(super) fn object_of_code(&self, code: &str) -> Option<ObjectView<'_>> {
         let is_it = |object: &ObjectView<'_>| object.code == code;
-        let changed = self.overlay.codes.get(code).and_then(|target| self.object(*target)).filter(is_it);
+        let changed = || self.overlay.codes.get(code).and_then(|target| self.object(*target)).filter(is_it);
+        let changed = if self.overlay.codes.is_empty() { None } else { changed() };
         changed.or_else(|| self.object(self.base.target_of_code(code)?).filter(is_it))
     }
 
@@ -215,7 +224,7 @@ impl Index {
 
     /// `T(o)`. Objects stand at most [`MAX_OBJECT_DEPTH`] deep, which is checked when they are written.
     pub(super) fn place(&self, object: &ObjectView<'_>) -> Place {
-        let mut place = Place { targets: [NO_TARGET; MAX_OBJECT_DEPTH + 2], length: 2 };
+        let mut place = Place { targets: [NO_TARGET; MAX_OBJECT_DEPTH + 2], length: 2, is_lenient: false };
         place.targets[0] = object.target;
         place.targets[1] = object.shape.all_of_type;
         let mut parent = object.shape.parent;
@@ -284,7 +293,8 @@ impl Index {
                 let last = (target, u32::MAX, PermissionGrantId(i64::MAX));
                 for ((_, holder, id), terms) in self.overlay.added.range(first..=last) {
                     if holders.binary_search(holder).is_ok() {
-                        visit(Found { id: *id, holder: *holder, target, terms: terms.clone() })?;
+                        let place = FoundAt::Added(*id);
+                        visit(Found { place, holder: *holder, target, terms: terms.clone() })?;
                     }
                 }
             }
@@ -319,7 +329,7 @@ impl Index {
     fn found(&self, holder: u32, place: usize) -> Found {
         let row = self.base.rows[place];
         let terms = row.unpack(&self.base.limited);
-        Found { id: self.base.row_ids[place], holder, target: row.target, terms }
+        Found { place: FoundAt::Row(place), holder, target: row.target, terms }
     }
 
     /// All grants of a holder.
@@ -329,7 +339,7 @@ impl Index {
         let last = (holder, u32::MAX, PermissionGrantId(i64::MAX));
         let added = self.overlay.added_to.range(first..=last).map(|(holder, target, id)| {
             let terms = self.overlay.added[&(*target, *holder, *id)].clone();
-            Found { id: *id, holder: *holder, target: *target, terms }
+            Found { place: FoundAt::Added(*id), holder: *holder, target: *target, terms }
         });
         rows.map(move |place| self.found(holder, place)).chain(added)
     }
@@ -427,6 +437,13 @@ impl Index {
         }))
     }
 
+    pub(super) fn grant_id(&self, found: &Found) -> PermissionGrantId {
+        match found.place {
+            FoundAt::Row(place) => self.base.row_ids[place],
+            FoundAt::Added(id) => id,
+        }
+    }
+
     pub(super) fn grant_record(&self, found: &Found) -> PermissionGrant {
         let key = self.targets().key(found.target);
         let target = match (key.object(), key.all_of()) {
@@ -438,7 +455,7 @@ impl Index {
         };
         let limits = found.terms.limits();
         PermissionGrant {
-            id: found.id,
+            id: self.grant_id(found),
             holder: self.holder(found.holder),
             target,
             permission: self.overlay.types.id(found.terms.permission),

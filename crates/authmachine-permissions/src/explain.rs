@@ -1,0 +1,293 @@
+//! Why the answer is yes or no: the chain as data, and in words.
+
+use std::sync::Arc;
+
+use authmachine_protocol::Timestamp;
+
+use crate::delegation::{Delegation, Ending};
+use crate::grant::{Holder, PermissionGrant};
+use crate::ids::GroupId;
+use crate::subject::Subject;
+use crate::validity::Validity;
+
+/// Why one question is answered as it is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Explanation {
+    /// Who.
+    pub subject: Subject,
+    /// The code of the object.
+    pub object: String,
+    /// The code of the permission type.
+    pub permission: String,
+    /// The answer and its reason.
+    pub verdict: Verdict,
+}
+
+/// Yes or no, and why.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Verdict {
+    /// Yes, by this right.
+    Yes(Right),
+    /// No, whatever is held.
+    Barred(Barrier),
+    /// No: no right reaches. Those that came nearest, the nearest first.
+    No(Vec<Near>),
+}
+
+/// What makes the answer no before any right is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Barrier {
+    /// There is no such subject.
+    SubjectUnknown,
+    /// The subject is disabled.
+    SubjectDisabled,
+    /// The client that asks is disabled or unknown.
+    AskerInactive,
+    /// There is no such object.
+    ObjectUnknown,
+    /// The object is disabled.
+    ObjectDisabled,
+    /// There is no such permission type.
+    PermissionUnknown,
+}
+
+/// A right and how it reaches what was asked.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Right {
+    /// By a grant.
+    Held(Held),
+    /// By a delegation.
+    Lent(Loan),
+}
+
+/// A grant that reaches somebody.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Held {
+    /// Whose it is: the subject asked about, or one who lent it.
+    pub by: Subject,
+    /// The grant.
+    pub grant: PermissionGrant,
+    /// From the group that `by` is in to the group that holds the grant; empty if it holds it itself, or everyone does.
+    pub groups: Vec<GroupStep>,
+    /// How the grant reaches the object.
+    pub reach: Reach,
+    /// From the type granted to the type asked about, each implying the next.
+    pub types: Vec<String>,
+}
+
+/// A group on the way to a holder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupStep {
+    /// The group.
+    pub group: GroupId,
+    /// Its code.
+    pub code: String,
+    /// When what comes before it is in it.
+    pub validity: Validity,
+}
+
+/// How something reaches an object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// It is on the object itself.
+    Itself,
+    /// It is on all objects of this type.
+    AllOf(String),
+    /// It is on an object above: the codes from the nearest up to that one.
+    Above(Vec<String>),
+}
+
+/// A delegation and by what its giver may lend.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Loan {
+    /// The delegation.
+    pub delegation: Arc<Delegation>,
+    /// How it reaches the object.
+    pub reach: Reach,
+    /// From the type lent to the type asked about.
+    pub types: Vec<String>,
+    /// What the giver has; none if it may not lend it now.
+    pub giver: Option<Box<Right>>,
+}
+
+/// A right that nearly reached.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Near {
+    /// The right.
+    pub right: Right,
+    /// All that is in its way, at least one thing.
+    pub hindrances: Vec<Hindrance>,
+}
+
+/// What keeps a right from counting.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Hindrance {
+    /// The grant begins later.
+    NotYet(Timestamp),
+    /// The grant or delegation has expired.
+    Expired(Timestamp),
+    /// The grant was taken back.
+    Revoked,
+    /// The delegation was ended.
+    Ended(Ending),
+    /// Its condition is false, or lacks an attribute.
+    Condition,
+    /// It is on an object above and does not include children.
+    WithoutChildren(String),
+    /// A membership on the way is not live.
+    Membership(String, Validity),
+    /// The giver is disabled or gone.
+    GiverInactive,
+    /// The giver does not hold it any more.
+    GiverLacksIt,
+    /// The giver holds it, but may not lend it over so many hops.
+    GiverMayNotLend,
+}
+
+impl Explanation {
+    /// Whether the answer is yes.
+    pub const fn is_permitted(&self) -> bool {
+        matches!(self.verdict, Verdict::Yes(_))
+    }
+
+    /// In English, for an administrator or the user itself. `name` says how people call a subject.
+    pub fn words(&self, name: &dyn Fn(Subject) -> String) -> String {
+        let (subject, object, permission) = (name(self.subject), &self.object, &self.permission);
+        let answer = if self.is_permitted() { "may" } else { "may not" };
+        let start = format!("{subject} {answer} «{permission}» on «{object}»");
+        match &self.verdict {
+            Verdict::Yes(right) => format!("{start}, because {}.", right.words(object, name)),
+            Verdict::Barred(barrier) => format!("{start}, because {}.", barrier.words(object, permission)),
+            Verdict::No(near) if near.is_empty() => format!("{start}: nothing gives it."),
+            Verdict::No(near) => {
+                let near: Vec<String> = near.iter().map(|near| near.words(object, name)).collect();
+                format!("{start}. What comes nearest: {}.", near.join("; "))
+            }
+        }
+    }
+}
+
+impl Barrier {
+    fn words(self, object: &str, permission: &str) -> String {
+        match self {
+            Self::SubjectUnknown => "there is no such subject".to_owned(),
+            Self::SubjectDisabled => "the subject is disabled".to_owned(),
+            Self::AskerInactive => "the client that asks is not active".to_owned(),
+            Self::ObjectUnknown => format!("there is no object «{object}»"),
+            Self::ObjectDisabled => format!("«{object}» is disabled"),
+            Self::PermissionUnknown => format!("there is no permission type «{permission}»"),
+        }
+    }
+}
+
+impl Right {
+    fn words(&self, object: &str, name: &dyn Fn(Subject) -> String) -> String {
+        match self {
+            Self::Held(held) => held.words(object, name),
+            Self::Lent(loan) => {
+                let Delegation { from, to, expires_at, .. } = &*loan.delegation;
+                let (from, to) = (name(Subject::User(*from)), name(Subject::User(*to)));
+                let until = until(*expires_at);
+                let what = described(&loan.types, &loan.reach, object);
+                let chain = loan.giver.as_ref().map(|right| format!("; {}", right.words(object, name)));
+                format!("{from} lent {what} to {to}{until}{}", chain.unwrap_or_default())
+            }
+        }
+    }
+}
+
+impl Held {
+    fn words(&self, object: &str, name: &dyn Fn(Subject) -> String) -> String {
+        let what = described(&self.types, &self.reach, object);
+        let (by, until) = (name(self.by), until(self.grant.validity.not_after()));
+        let groups: Vec<String> = self.groups.iter().map(|step| format!("«{}»", step.code)).collect();
+        match (self.grant.holder, groups.as_slice()) {
+            (Holder::Everyone, _) => format!("everyone holds {what}{until}"),
+            (_, []) => format!("{by} holds {what}{until}"),
+            (_, groups) => format!("{by} is in {}, which holds {what}{until}", groups.join(", which is in ")),
+        }
+    }
+}
+
+/// «admin» (which implies «read») on «house» (in which «door» is)
+fn described(types: &[String], reach: &Reach, object: &str) -> String {
+    let on = match reach {
+        Reach::Itself => format!("on «{object}»"),
+        Reach::AllOf(object_type) => format!("on every object of the type «{object_type}»"),
+        Reach::Above(above) => {
+            let holder = above.last().map_or("", String::as_str);
+            format!("on «{holder}» (in which «{object}» is)")
+        }
+    };
+    match types {
+        [first, .., last] => format!("«{first}» (which implies «{last}») {on}"),
+        _ => format!("«{}» {on}", types.first().map_or("", String::as_str)),
+    }
+}
+
+impl Near {
+    fn words(&self, object: &str, name: &dyn Fn(Subject) -> String) -> String {
+        let hindrances: Vec<String> = self.hindrances.iter().map(Hindrance::words).collect();
+        format!("{}, but {}", self.right.words(object, name), hindrances.join(", and "))
+    }
+}
+
+impl Hindrance {
+    fn words(&self) -> String {
+        match self {
+            Self::NotYet(at) => format!("that begins at {}", at_utc(*at)),
+            Self::Expired(at) => format!("that expired at {}", at_utc(*at)),
+            Self::Revoked => "that was taken back".to_owned(),
+            Self::Ended(ending) => format!("that was ended at {}: {}", at_utc(ending.at), ending.reason),
+            Self::Condition => "its condition is not met".to_owned(),
+            Self::WithoutChildren(code) => format!("that is on «{code}» alone, without what is in it"),
+            Self::Membership(group, validity) => {
+                let from =
+                    validity.not_before().map(|at| format!(" from {}", at_utc(at))).unwrap_or_default();
+                format!("the membership in «{group}» is{from}{}", until(validity.not_after()))
+            }
+            Self::GiverInactive => "the giver is not active".to_owned(),
+            Self::GiverLacksIt => "the giver no longer holds it".to_owned(),
+            Self::GiverMayNotLend => "the giver may not lend it, or not so far".to_owned(),
+        }
+    }
+}
+
+fn until(end: Option<Timestamp>) -> String {
+    end.map(|end| format!(" until {}", at_utc(end))).unwrap_or_default()
+}
+
+/// `2026-11-29 15:45:00 UTC`.
+fn at_utc(at: Timestamp) -> String {
+    let (day, second) = (at.seconds().div_euclid(86_400), at.seconds().rem_euclid(86_400));
+    // Years that begin in March, so that a leap day is the last of its year; eras of 400 years.
+    let day = day + 719_468;
+    let (era, day_of_era) = (day.div_euclid(146_097), day.rem_euclid(146_097));
+    let year = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year + year / 4 - year / 100);
+    let month = (5 * day_of_year + 2) / 153;
+    let day_of_month = day_of_year - (153 * month + 2) / 5 + 1;
+    let month = if month < 10 { month + 3 } else { month - 9 };
+    let year = era * 400 + year + i64::from(month <= 2);
+    let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
+    format!("{year:04}-{month:02}-{day_of_month:02} {hour:02}:{minute:02}:{second:02} UTC")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_are_written_as_people_write_them() {
+        for (seconds, written) in [
+            (0, "1970-01-01 00:00:00 UTC"),
+            (951_782_400, "2000-02-29 00:00:00 UTC"),
+            (1_795_967_100, "2026-11-29 15:45:00 UTC"),
+            (4_107_542_399, "2100-02-28 23:59:59 UTC"),
+            (4_107_542_400, "2100-03-01 00:00:00 UTC"),
+            (-1, "1969-12-31 23:59:59 UTC"),
+        ] {
+            assert_eq!(at_utc(Timestamp::from_seconds(seconds)), written);
+        }
+    }
+}
