@@ -2,11 +2,12 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
 use authmachine_jose::derive_key;
+use authmachine_store::folder;
 use base64ct::{Base64, Encoding as _};
 use zeroize::Zeroizing;
 
@@ -78,20 +79,25 @@ fn parse(text: &str) -> Option<MasterKey> {
 pub(crate) fn make(path: &Path) -> Result<Option<MasterKey>> {
     let cannot =
         || format!("cannot make the master key {}; may the service's user write there?", path.display());
-    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).with_context(cannot)?;
-    }
+    let parent = path.parent().unwrap_or(Path::new(""));
+    folder::make(parent).with_context(cannot)?;
     let key: MasterKey = Zeroizing::new(authmachine_server::random::bytes());
     let hex = Zeroizing::new(key.iter().map(|byte| format!("{byte:02x}")).collect::<String>());
     // Written under another name first: nobody ever sees half a key.
     let draft = path.with_extension(format!("{}.new", std::process::id()));
+    // In a container every start has the same number, also the one that lost its power here.
+    let _ = fs::remove_file(&draft);
     let mut file =
         OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft).with_context(cannot)?;
     let written =
         writeln!(file, "{}", *hex).and_then(|()| file.sync_all()).and_then(|()| fs::hard_link(&draft, path));
     fs::remove_file(&draft).with_context(cannot)?;
     match written {
-        Ok(()) => Ok(Some(key)),
+        Ok(()) => {
+            // From here on the database is made with it, and must not outlive it.
+            folder::sync(parent).with_context(cannot)?;
+            Ok(Some(key))
+        }
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(None),
         Err(error) => Err(error).with_context(cannot),
     }
@@ -120,6 +126,17 @@ mod tests {
             let said = read(&path).expect_err("others can read it").to_string();
             assert!(said.contains("chmod 600"), "{said}");
         }
+    }
+
+    #[test]
+    fn rb2_a_draft_that_a_power_cut_left_is_in_nobodys_way() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("authmachine.key");
+        let draft = path.with_extension(format!("{}.new", std::process::id()));
+        fs::write(&draft, "half").expect("ours");
+        let made = make(&path).expect("writable").expect("new");
+        assert_eq!(*read(&path).expect("ours").expect("there"), *made);
+        assert!(!draft.exists());
     }
 
     #[test]

@@ -18,6 +18,7 @@ mod engine;
 pub mod error;
 mod events;
 mod faults;
+pub mod folder;
 mod grants;
 mod interactions;
 mod logout_deliveries;

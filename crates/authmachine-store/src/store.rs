@@ -1,7 +1,7 @@
 //! The store itself: open, write, read.
 
 use std::fs::{File, OpenOptions};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 use crate::engine::{Connection, Shared, postgres, sqlite};
 use crate::error::{OpenError, StoreError, unavailable};
 use crate::faults::Faults;
+use crate::folder;
 use crate::migrations;
 use crate::queue::Queue;
 use crate::settings::{Database, Settings};
@@ -67,7 +68,7 @@ impl Store {
         });
         match settings.database {
             Database::Sqlite { folder, synchronous } => {
-                make_folder(&folder)?;
+                folder::make(&folder).map_err(|source| OpenError::File { path: folder.clone(), source })?;
                 let path = folder.join(FILE);
                 // SQLite gives its other files the mode of this one.
                 open_private(&path)?;
@@ -306,11 +307,6 @@ impl Drop for Inner {
             }
         }
     }
-}
-
-fn make_folder(folder: &Path) -> Result<(), OpenError> {
-    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
-    made.map_err(|source| OpenError::File { path: folder.to_owned(), source })
 }
 
 /// Opens a file for writing, made for its owner alone if it is missing.
