@@ -17,6 +17,8 @@ pub(crate) fn start(log: Log) -> Result<()> {
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        // A line that cannot be written is lost. To say so, on the same full disk, would panic (checklist RB11).
+        .log_internal_errors(false)
         .with_ansi(std::io::stderr().is_terminal());
     let started = if log.json { builder.json().flatten_event(true).try_init() } else { builder.try_init() };
     started.map_err(|cause| anyhow!("cannot start the log: {cause}"))
