@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, bail};
 use authmachine_provider::Timestamp;
 use authmachine_provider::client::Client;
 use authmachine_provider::event::{Event, EventKind};
-use authmachine_provider::ids::{IdSource, Kind};
+use authmachine_provider::ids::{EPOCH_MS, IdSource, Kind};
 use authmachine_provider::permission_records::{Group, Object, PermissionType};
 use authmachine_provider::user::User;
 use authmachine_server::secrets::Secrets;
@@ -54,6 +54,12 @@ impl Installation {
     /// # Errors
     /// A database without its key, a key without its database, a key that others can read, a database that does not answer.
     pub(crate) fn open(config: &Config, missing: Missing) -> Result<Self> {
+        // A board without a battery begins in 1970. Ids are made of the time: those of the next such start would be the same.
+        if Clock::System.now().ms() < EPOCH_MS {
+            bail!(
+                "the clock of this machine is wrong: it says that 2024 is still to come; set it, then start again"
+            );
+        }
         let key = master_key::read(&config.key_file)?;
         if missing == Missing::Refuse
             && config.folder().is_some_and(|folder| !folder.join(DATABASE_FILE).exists())
@@ -80,6 +86,12 @@ impl Installation {
                     master_key::read(&config.key_file)?.context("the master key came and went; try again")?
                 }
             },
+            (Some(key), None) if missing == Missing::Make => {
+                output::note(format_args!(
+                    "A new database for the master key {file}. If there was one before, stop, and restore your backup."
+                ));
+                key
+            }
             (Some(key), _) => key,
         };
         let installation = Self::with_key(store, master_key);

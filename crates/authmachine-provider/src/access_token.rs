@@ -3,7 +3,7 @@
 use authmachine_protocol::{Scopes, Timestamp};
 
 use crate::grant::{GrantFacts, Live, Use};
-use crate::lives::Lives;
+use crate::lives::{Lives, has_begun};
 
 /// An access token's own row.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub struct AccessToken {
 impl AccessToken {
     /// What the token may be used for now; `None` when it is dead.
     pub fn live(&self, facts: &GrantFacts, now: Timestamp) -> Option<Live> {
-        if self.revoked_at.is_some() || self.expires_at <= now {
+        if self.revoked_at.is_some() || self.expires_at <= now || !has_begun(self.created_at, now) {
             return None;
         }
         let live = facts.live(Use::AccessToken, now)?;
@@ -60,8 +60,12 @@ mod tests {
         assert_eq!(token.live(&facts(), NOW).map(|live| live.scopes), Some(scopes("openid")));
         assert!(token.live(&facts(), NOW.plus_ms(9_999)).is_some());
         assert_eq!(token.live(&facts(), NOW.plus_ms(10_000)), None);
-        let revoked = AccessToken { revoked_at: Some(NOW), ..token };
+        let revoked = AccessToken { revoked_at: Some(NOW), ..token.clone() };
         assert_eq!(revoked.live(&facts(), NOW), None);
+        // A refresh while the clock was an hour ahead; RB12.
+        let ahead =
+            AccessToken { created_at: NOW.plus_seconds(3_600), expires_at: NOW.plus_seconds(7_200), ..token };
+        assert_eq!(ahead.live(&facts(), NOW), None);
     }
 
     #[test]

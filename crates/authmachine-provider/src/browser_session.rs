@@ -3,7 +3,7 @@
 use authmachine_protocol::Timestamp;
 
 use crate::ids::{SessionId, UserId};
-use crate::lives::Lives;
+use crate::lives::{Lives, has_begun};
 use crate::user::User;
 
 /// A browser's session: who signed in, when and how.
@@ -52,6 +52,7 @@ impl Session {
     pub fn standing(&self, user: &User, lives: &Lives, now: Timestamp) -> Standing {
         let live = self.ended_at.is_none()
             && self.tokens_revoked_at.is_none()
+            && has_begun(self.created_at, now)
             && now < self.expires_at
             && now < self.last_seen_at.plus_seconds(lives.session_idle_s)
             && user.id == self.user_id

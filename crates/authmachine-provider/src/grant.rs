@@ -7,6 +7,7 @@ use crate::browser_session::Session;
 use crate::client::ObjectScope;
 use crate::consent::Consent;
 use crate::ids::{ClientId, GrantId, SessionId, UserId};
+use crate::lives::has_begun;
 use crate::user::User;
 
 /// A grant's own row.
@@ -109,7 +110,7 @@ impl GrantFacts {
     pub fn live(&self, purpose: Use, now: Timestamp) -> Option<Live> {
         let grant = &self.grant;
         let client = self.client.as_ref().filter(|client| !client.disabled)?;
-        if grant.revoked_at.is_some() {
+        if grant.revoked_at.is_some() || !has_begun(grant.created_at, now) {
             return None;
         }
         let mut allowed = client.scopes.clone();
@@ -173,7 +174,8 @@ mod tests {
     #[test]
     fn g5_whatever_a_grant_stands_on_takes_it_down() {
         type Change = fn(&mut GrantFacts);
-        let changes: [(&str, Change); 12] = [
+        let changes: [(&str, Change); 13] = [
+            ("rb12: made while the clock was ahead", |f| f.grant.created_at = NOW.plus_seconds(3_600)),
             ("grant revoked", |f| f.grant.revoked_at = Some(NOW)),
             ("user locked", |f| f.user.as_mut().expect("it has one").status = UserStatus::Locked),
             ("user's epoch", |f| f.user.as_mut().expect("it has one").epoch += 1),

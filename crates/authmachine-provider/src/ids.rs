@@ -80,7 +80,7 @@ impl Kind {
 }
 
 /// 2024-01-01T00:00:00Z: ids count milliseconds from here, 41 bits of them, until 2093.
-const EPOCH_MS: i64 = 1_704_067_200_000;
+pub const EPOCH_MS: i64 = 1_704_067_200_000;
 
 /// Makes ids: `0 ‖ kind (4) ‖ milliseconds (41) ‖ node (6) ‖ counter (12)`, below 2⁶³, growing within a kind.
 #[derive(Debug)]

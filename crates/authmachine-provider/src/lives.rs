@@ -1,5 +1,16 @@
 //! How long things live. All in seconds.
 
+use authmachine_protocol::Timestamp;
+
+/// The clocks of two nodes, and one before and after it was set right, differ by less.
+const CLOCKS_DIFFER_S: i64 = 120;
+
+/// Whether what was made at `made_at` is good already. What was made while the clock was far ahead is not, once it is right again:
+/// it would live longer than it should (checklist RB12).
+pub(crate) fn has_begun(made_at: Timestamp, now: Timestamp) -> bool {
+    made_at <= now.plus_seconds(CLOCKS_DIFFER_S)
+}
+
 /// The lives of everything that this installation hands out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lives {

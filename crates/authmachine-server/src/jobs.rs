@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use authmachine_provider::Timestamp;
 use authmachine_store::{Marker, StoreError};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
@@ -28,6 +29,10 @@ const CLEAN_ROWS: i64 = 500;
 const CLEAN_CLIENTS: i64 = 20;
 /// The pause between two steps.
 const CLEAN_PAUSE: Duration = Duration::from_millis(50);
+/// By more than this no clock is set in the course of things.
+const CLOCK_MOVED_S: i64 = 60 * 60;
+/// So long nothing is removed by a clock that was moved: time to see it, and to set it right.
+const CLOCK_DOUBTED: Duration = Duration::from_secs(60 * 60);
 
 /// The running jobs. Dropping them ends them, too.
 #[derive(Debug)]
@@ -96,9 +101,18 @@ async fn follow_key_schedule(app: App) {
 async fn clean_up(app: App) {
     let mut ticks = interval(CLEAN_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut trust = None;
     loop {
         ticks.tick().await;
-        loop {
+        let trust = match &mut trust {
+            Some(trust) => trust,
+            // The clock may have been set while nothing ran. What was written last says when that was.
+            None => match app.store.read(|reads| reads.newest_event_at()).await {
+                Ok(newest) => trust.insert(Trust::new(newest.unwrap_or(app.now()), Instant::now())),
+                Err(_) => continue,
+            },
+        };
+        while trust.is_given(app.now(), Instant::now()) {
             match clean_step(&app).await {
                 Ok(0) => break,
                 Ok(rows) => tracing::debug!("Cleaned up {rows} rows"),
@@ -112,8 +126,59 @@ async fn clean_up(app: App) {
     }
 }
 
+/// Whether the clock may be believed that something is over: what is removed by a wrong one does not come back when it is set
+/// right (checklist RB12).
+struct Trust {
+    /// What the clock said when it was last looked at, and the time of the machine, which nobody sets.
+    now: Timestamp,
+    steady: Instant,
+    doubted_since: Option<Instant>,
+}
+
+impl Trust {
+    fn new(now: Timestamp, steady: Instant) -> Self {
+        Self { now, steady, doubted_since: None }
+    }
+
+    fn is_given(&mut self, now: Timestamp, steady: Instant) -> bool {
+        let passed_s = i64::try_from((steady - self.steady).as_secs()).unwrap_or(i64::MAX);
+        let moved_s = now.seconds_since(self.now).saturating_sub(passed_s);
+        (self.now, self.steady) = (now, steady);
+        if moved_s > CLOCK_MOVED_S {
+            tracing::warn!(
+                "The clock was set ahead by {} h: nothing is removed for an hour",
+                moved_s / 3_600
+            );
+            self.doubted_since = Some(steady);
+        } else if moved_s < -CLOCK_MOVED_S {
+            self.doubted_since = None;
+        }
+        self.doubted_since.is_none_or(|since| steady - since >= CLOCK_DOUBTED)
+    }
+}
+
 async fn clean_step(app: &App) -> Result<u64, StoreError> {
     let now = app.now();
     let rows = app.store.write(app.write_deadline(), move |tx| tx.cleanup(now, CLEAN_ROWS)).await?;
     Ok(rows + registration::remove_unused(app, CLEAN_CLIENTS).await?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rb12_a_clock_that_was_set_ahead_is_not_believed_for_an_hour() {
+        const YEAR: i64 = 365 * 24 * 3_600;
+        let (now, steady) = (Timestamp::from_seconds(1_800_000_000), Instant::now());
+        let minutes = |n: u64| steady + Duration::from_secs(60 * n);
+        let mut trust = Trust::new(now, steady);
+        assert!(trust.is_given(now.plus_seconds(60), minutes(1)));
+        assert!(trust.is_given(now.plus_seconds(60 + CLOCK_MOVED_S), minutes(1)), "summer time, by mistake");
+        assert!(!trust.is_given(now.plus_seconds(10 * YEAR), minutes(2)));
+        assert!(!trust.is_given(now.plus_seconds(10 * YEAR + 58 * 60), minutes(60)));
+        assert!(trust.is_given(now.plus_seconds(10 * YEAR + 60 * 60), minutes(62)), "so it was meant");
+        assert!(!trust.is_given(now.plus_seconds(20 * YEAR), minutes(63)));
+        assert!(trust.is_given(now.plus_seconds(64 * 60), minutes(64)), "it was set right");
+    }
 }

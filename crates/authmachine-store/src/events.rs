@@ -1,5 +1,6 @@
 //! Events: the audit trail.
 
+use authmachine_provider::Timestamp;
 use authmachine_provider::event::{Event, EventKind};
 use authmachine_provider::ids::EventId;
 
@@ -13,6 +14,7 @@ statements! {
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
     LIST = "SELECT id, at, kind, actor, user_sub, client, request_id, address, detail FROM events
         WHERE id > $1 ORDER BY id LIMIT $2";
+    NEWEST = "SELECT at FROM events ORDER BY id DESC LIMIT 1";
 }
 
 fn read(row: &mut Row<'_>) -> Result<Event, StoreError> {
@@ -34,6 +36,11 @@ impl Reads {
     /// The events after `after`, oldest first, at most `limit`.
     pub fn list_events(&mut self, after: Option<EventId>, limit: i64) -> Result<Vec<Event>, StoreError> {
         self.all(LIST, params![after.map_or(i64::MIN, |id| id.0), limit], read)
+    }
+
+    /// When the newest event was; `None` when there is none.
+    pub fn newest_event_at(&mut self) -> Result<Option<Timestamp>, StoreError> {
+        self.one(NEWEST, params![], |row| row.get())
     }
 }
 
