@@ -5,7 +5,7 @@
 //! in doubt may have happened or not; once seen, it stays.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, Instant};
@@ -67,6 +67,7 @@ struct Book {
 }
 
 /// One person with one client.
+#[derive(Clone)]
 struct Worker {
     name: String,
     password: &'static str,
@@ -121,6 +122,11 @@ impl Load {
     /// Waits until `n` more steps are acknowledged.
     pub(crate) async fn acknowledges(&self, n: usize) {
         self.reaches(&self.acknowledged, n, "acknowledgements").await;
+    }
+
+    /// Waits until `n` more steps are refused for now.
+    pub(crate) async fn refuses(&self, n: usize) {
+        self.reaches(&self.refused, n, "refusals").await;
     }
 
     async fn reaches(&self, counter: &AtomicUsize, n: usize, what: &str) {
@@ -182,6 +188,41 @@ impl Ledger {
         result
     }
 
+    /// The same people, who know nothing yet and sign in anew.
+    pub(crate) async fn anew(&mut self) -> Self {
+        let mut ledger = Self { workers: self.workers.clone(), load: Arc::default() };
+        for worker in &mut ledger.workers {
+            worker.book = Book::default();
+            let Ok(true) = worker.sign_in().await else { panic!("{} cannot sign in", worker.name) };
+        }
+        ledger
+    }
+
+    /// Asks about everything, and takes any answer for an answer.
+    pub(crate) async fn ask(&self) {
+        for worker in &self.workers {
+            let (mut visitor, client) = (Visitor::new(), &worker.client);
+            let url = client.authorize_url(&[]);
+            let answered =
+                visitor.try_sign_in(&url, &worker.name, worker.password, &[&client.redirect_uri]).await;
+            answered.expect("an answer");
+            for family in worker.book.families.iter().rev().take(NEWEST) {
+                for (token, _) in &family.access {
+                    client.userinfo(token).await.expect("an answer");
+                }
+                client.refresh(&family.refresh.0).await.expect("an answer");
+            }
+        }
+    }
+
+    /// Holds the server to refuse everything that the books call alive: it is not its time. Codes are not tried, which uses them.
+    pub(crate) async fn is_refused(&self) {
+        for worker in &self.workers {
+            let refused = worker.is_refused().await;
+            refused.unwrap_or_else(|stopped| panic!("no normal service: {stopped:?}"));
+        }
+    }
+
     /// Tries until a whole sign-on works, a code by a live session and what it buys: how long after `since` that was.
     pub(crate) async fn is_normal(&mut self, since: Instant) -> Duration {
         let worker = &mut self.workers[0];
@@ -190,6 +231,23 @@ impl Ledger {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
         since.elapsed()
+    }
+
+    /// Remembers the books as they are at each length of `file`, which grows with what the server writes.
+    pub(crate) fn follow(&mut self, file: &Path) {
+        for worker in &mut self.workers {
+            worker.history = Some((file.to_owned(), vec![(0, worker.book.clone())]));
+        }
+    }
+
+    /// The books as they were when that file was so long.
+    pub(crate) fn as_of(&self, length: u64) -> Self {
+        let then = |worker: &Worker| {
+            let (_, history) = worker.history.as_ref().expect("the file is followed");
+            let (_, book) = history.iter().rfind(|(at, _)| *at <= length).expect("the first is at 0");
+            Worker { book: book.clone(), history: None, ..worker.clone() }
+        };
+        Self { workers: self.workers.iter().map(then).collect(), load: Arc::default() }
     }
 
     /// Holds the server to the books: to all that is in doubt, all that is new, and a sample of the rest.
@@ -403,6 +461,25 @@ impl Worker {
         // Codes last: a second use revokes what the first one bought.
         for code in self.chosen(sample, |book| of_each(&book.codes, |code| code.state)) {
             self.check_code(code).await?;
+        }
+        Ok(())
+    }
+
+    async fn is_refused(&self) -> Result<(), Stopped> {
+        let url = self.client.authorize_url(&[("prompt", "none")]);
+        for session in self.book.sessions.iter().filter(|session| session.state == State::Alive) {
+            let left = left(session.visitor.clone().try_visit(&url, &[&self.client.redirect_uri]).await?)?;
+            assert!(left.as_str().contains("error=login_required"), "a session out of its time: {left}");
+        }
+        for family in &self.book.families {
+            if let Some((token, _)) = family.access.iter().rfind(|(_, state)| *state == State::Alive) {
+                let userinfo = told(self.client.userinfo(token).await?)?;
+                assert_eq!(userinfo.status, 401, "an access token out of its time: {userinfo:?}");
+            }
+            if family.refresh.1 == State::Alive {
+                let answer = told(self.client.refresh(&family.refresh.0).await?)?;
+                assert_eq!(answer.status, 400, "a refresh token out of its time: {answer:?}");
+            }
         }
         Ok(())
     }

@@ -6,7 +6,14 @@
 #[macro_use]
 extern crate authmachine_e2e;
 
+mod clock;
+mod damage;
+mod disk;
+mod full;
+mod keys;
 mod kill9;
 mod ledger;
+mod power;
+mod preload;
 mod scenario;
 mod stop;

@@ -30,6 +30,7 @@ pub(crate) struct Scenario {
     /// What is chosen, is chosen by this.
     pub(crate) random: Random,
     faults: usize,
+    acknowledged: usize,
     /// Times until normal service.
     recoveries: Vec<Duration>,
     is_over: bool,
@@ -58,6 +59,7 @@ impl Scenario {
             count,
             random: Random::new(seed),
             faults: 0,
+            acknowledged: 0,
             recoveries: Vec::new(),
             is_over: false,
         }
@@ -79,32 +81,35 @@ impl Scenario {
         self.recoveries.push(after);
     }
 
-    /// Nothing was lost, with so many acknowledged writes. The times until normal service: median and worst.
-    pub(crate) fn end(mut self, acknowledged: usize) -> (Duration, Duration) {
-        self.is_over = true;
-        self.recoveries.sort_unstable();
-        let (median, worst) = self.times();
-        note(format_args!(
-            "{}, {}: {} faults, {acknowledged} acknowledged writes, 0 lost; normal again after {} ms (median), {} ms (worst)",
-            self.name,
-            self.engine,
-            self.faults,
-            median.as_millis(),
-            worst.as_millis()
-        ));
-        self.report(acknowledged);
-        (median, worst)
+    /// So many more writes were acknowledged.
+    pub(crate) fn acknowledged(&mut self, count: usize) {
+        self.acknowledged += count;
     }
 
-    fn times(&self) -> (Duration, Duration) {
-        let at = |n: usize| self.recoveries.get(n).copied().unwrap_or_default();
-        (at(self.recoveries.len() / 2), at(self.recoveries.len().saturating_sub(1)))
+    /// Nothing was lost. The median of the times until normal service, if any was measured.
+    pub(crate) fn end(mut self) -> Option<Duration> {
+        self.is_over = true;
+        self.recoveries.sort_unstable();
+        let (faults, acknowledged) = (self.faults, self.acknowledged);
+        note(format_args!(
+            "{}, {}: {faults} faults, {acknowledged} acknowledged writes, 0 lost; normal again after (median, worst): {:?}",
+            self.name,
+            self.engine,
+            self.times()
+        ));
+        self.report();
+        self.times().map(|(median, _)| median)
+    }
+
+    fn times(&self) -> Option<(Duration, Duration)> {
+        let median = self.recoveries.get(self.recoveries.len() / 2)?;
+        Some((*median, *self.recoveries.last()?))
     }
 
     /// Adds a line to the report that `AUTHMACHINE_FAULTS_REPORT` names.
-    fn report(&self, acknowledged: usize) {
+    fn report(&self) {
         let Some(path) = std::env::var_os("AUTHMACHINE_FAULTS_REPORT") else { return };
-        let (median, worst) = self.times();
+        let ms = |time: Duration| u64::try_from(time.as_millis()).expect("it does not take ages");
         let line = json!({
             "fault": self.name,
             "checks": self.checks,
@@ -112,9 +117,9 @@ impl Scenario {
             "seed": self.seed.to_string(),
             "held": self.is_over,
             "faults": self.faults,
-            "acknowledged": acknowledged,
-            "median_ms": u64::try_from(median.as_millis()).expect("it does not take ages"),
-            "worst_ms": u64::try_from(worst.as_millis()).expect("it does not take ages"),
+            "acknowledged": self.acknowledged,
+            "median_ms": self.times().map(|(median, _)| ms(median)),
+            "worst_ms": self.times().map(|(_, worst)| ms(worst)),
         });
         let file = File::options().create(true).append(true).open(path);
         file.and_then(|mut file| writeln!(file, "{line}")).expect("the report can be written");
@@ -125,7 +130,7 @@ impl Drop for Scenario {
     fn drop(&mut self) {
         if !self.is_over {
             note(format_args!("{}, {}: FAILED, AUTHMACHINE_TEST_SEED={}", self.name, self.engine, self.seed));
-            self.report(0);
+            self.report();
         }
     }
 }

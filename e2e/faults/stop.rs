@@ -60,7 +60,8 @@ async fn rb16_sigterm_loses_nothing_and_what_has_begun_is_answered(engine: Engin
         assert_eq!(provider.metric("authmachine_panics_total").await, "0");
     }
     ledger.check_all().await;
-    scenario.end(ledger.acknowledged());
+    scenario.acknowledged(ledger.acknowledged());
+    scenario.end();
 }
 
 /// Sends a redemption but for its end.

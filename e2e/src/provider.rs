@@ -1,9 +1,10 @@
 //! A provider that runs: configuration, data, process, and the operator's commands beside it.
 
+use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Output};
 use std::time::{Duration, Instant};
 
@@ -49,6 +50,8 @@ pub struct Provider {
     database: Option<Database>,
     folder: TempDir,
     environment: Vec<(String, String)>,
+    /// For `serve` alone.
+    serve_environment: Vec<(&'static str, OsString)>,
     port: u16,
     metrics_port: u16,
     issuer: String,
@@ -79,6 +82,7 @@ impl Provider {
             database,
             folder,
             environment: Vec::new(),
+            serve_environment: Vec::new(),
             port,
             metrics_port,
             issuer: format!("http://localhost:{port}"),
@@ -107,6 +111,17 @@ impl Provider {
             value.clone_into(&mut self.issuer);
         }
         self.environment.push((format!("AUTHMACHINE__{name}"), value.to_owned()));
+    }
+
+    /// A variable for `serve` alone, in place of one with the same name.
+    pub fn set_for_serve(&mut self, name: &'static str, value: impl Into<OsString>) {
+        self.serve_environment.retain(|(known, _)| *known != name);
+        self.serve_environment.push((name, value.into()));
+    }
+
+    /// `serve` has no variables of its own any more.
+    pub fn clear_for_serve(&mut self) {
+        self.serve_environment.clear();
     }
 
     /// Lets it speak TLS, with a certificate for `localhost` that [`http`] trusts.
@@ -152,8 +167,14 @@ impl Provider {
         format!("http://127.0.0.1:{}{path}", self.metrics_port)
     }
 
-    fn config(&self) -> PathBuf {
+    /// The configuration file.
+    pub fn config(&self) -> PathBuf {
         self.folder.path().join("authmachine.toml")
+    }
+
+    /// All of it: configuration, data, keys.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// The data folder.
@@ -171,20 +192,44 @@ impl Provider {
 
     /// Starts it, and waits until it answers; how long that took.
     pub async fn launch(&mut self) -> Duration {
+        match self.process.take() {
+            Some(_) => self.launch_by(Process::spawn).await,
+            None => self.launch_by(Process::spawn_afresh).await,
+        }
+    }
+
+    /// The same with a log that no line can be written to.
+    pub async fn launch_mute(&mut self) -> Duration {
+        self.launch_by(Process::spawn_mute).await
+    }
+
+    /// Starts it with an empty log, where it may refuse to: then how it ended.
+    pub async fn try_launch(&mut self) -> Result<Duration, ExitStatus> {
+        self.try_launch_by(Process::spawn_afresh).await
+    }
+
+    async fn launch_by(&mut self, spawn: fn(&str, &mut Command) -> Process) -> Duration {
+        let launched = self.try_launch_by(spawn).await;
+        launched.unwrap_or_else(|status| panic!("`serve` has ended with {status}"))
+    }
+
+    async fn try_launch_by(
+        &mut self,
+        spawn: fn(&str, &mut Command) -> Process,
+    ) -> Result<Duration, ExitStatus> {
         let started = Instant::now();
         let mut command = self.command(&["serve"]);
-        let mut process = match self.process.take() {
-            Some(_) => Process::spawn("serve", &mut command),
-            None => Process::spawn_afresh("serve", &mut command),
-        };
-        let discovery = self.direct("/.well-known/openid-configuration");
+        command.envs(self.serve_environment.iter().map(|(name, value)| (name, value)));
+        let process = self.process.insert(spawn("serve", &mut command));
+        let discovery = format!("{}://127.0.0.1:{}/.well-known/openid-configuration", self.scheme, self.port);
         while !http::try_get(&discovery).await.is_ok_and(|answer| answer.status == 200) {
-            process.must_run();
+            if let Some(status) = process.ended() {
+                return Err(status);
+            }
             assert!(started.elapsed() < wait::PATIENCE, "`serve` does not answer");
             tokio::time::sleep(LOOK_AGAIN).await;
         }
-        self.process = Some(process);
-        started.elapsed()
+        Ok(started.elapsed())
     }
 
     /// The running process.

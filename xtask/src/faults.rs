@@ -109,20 +109,20 @@ fn table(runs: &str) -> Result<String> {
          |---|---|---|--:|--:|--:|--:|--:|--:|\n"
         .to_owned();
     for Row { fault: [fault, checks, engine], runs } in rows {
-        let numbers =
-            |name: &str| runs.iter().map(|run| run[name].as_u64().unwrap_or_default()).collect::<Vec<_>>();
+        let numbers = |name: &str| runs.iter().filter_map(|run| run[name].as_u64()).collect::<Vec<_>>();
         let total = |name: &str| numbers(name).into_iter().sum::<u64>();
+        let ms = |time: Option<&u64>| time.map_or("–".to_owned(), |time| format!("{time} ms"));
         let lost = runs.iter().filter(|run| run["held"] != true).count();
         let mut medians = numbers("median_ms");
         medians.sort_unstable();
         writeln!(
             table,
-            "| {fault} | {checks} | {engine} | {} | {} | {} | {lost} | {} ms | {} ms |",
+            "| {fault} | {checks} | {engine} | {} | {} | {} | {lost} | {} | {} |",
             runs.len(),
             total("faults"),
             total("acknowledged"),
-            medians[medians.len() / 2],
-            numbers("worst_ms").into_iter().max().unwrap_or_default(),
+            ms(medians.get(medians.len() / 2)),
+            ms(numbers("worst_ms").iter().max()),
         )?;
     }
     Ok(table)
