@@ -74,6 +74,18 @@ async fn rb12_nothing_outlives_its_time_and_nothing_is_lost_by_a_wrong_clock(eng
     scenario.end();
 }
 
+#[tokio::test]
+async fn rb12_before_2024_nothing_starts() {
+    let mut provider = Provider::prepare(&Engine::Sqlite).await;
+    let preload = Preload::before(&mut provider, false);
+    preload.set(Control::ClockMs, -50 * YEAR_MS);
+    let status = provider.try_launch().await.expect_err("ids of that time would be made again");
+    let said = provider.log();
+    assert!(status.code() == Some(1) && said.contains("clock"), "{said}");
+    preload.set(Control::ClockMs, 0);
+    provider.launch().await;
+}
+
 async fn kids(provider: &Provider) -> BTreeSet<String> {
     let jwks = http::get(&provider.url("/oidc/jwks")).await.expect(200).json();
     let keys = jwks["keys"].as_array().expect("a set of keys").iter();

@@ -19,6 +19,8 @@ use url::Url;
 const SAMPLE: usize = 6;
 /// Access tokens of a family that it looks at then, the newest.
 const NEWEST: usize = 3;
+/// A code is good for ten minutes, as the providers here are set up. In the last one nobody knows.
+const CODE_LIFE: Duration = Duration::from_secs(9 * 60);
 /// After a refusal or a loss a worker waits so long, so that it does not doubt everything soon.
 const PAUSE: Duration = Duration::from_millis(20);
 
@@ -36,6 +38,7 @@ enum State {
 #[derive(Clone)]
 struct Code {
     code: String,
+    made: Instant,
     state: State,
     session: usize,
 }
@@ -327,7 +330,7 @@ impl Worker {
         let book = &self.book;
         let live: Vec<usize> = of_state(&book.sessions, |session| session.state, State::Alive);
         let session = *self.random.pick(&live).expect("the first one is never ended");
-        let fresh = of_state(&book.codes, |code| code.state, State::Alive);
+        let fresh = of_state(&book.codes, Code::now, State::Alive);
         let families: Vec<usize> = of_state(&book.families, |family| family.refresh.1, State::Alive);
         match self.random.below(100) {
             0..30 => self.authorize(session).await,
@@ -373,7 +376,12 @@ impl Worker {
         let session = self.book.sessions.len();
         // Told: the code came back.
         self.book.sessions.push(Session { visitor, state: State::Alive });
-        self.book.codes.push(Code { code: code_of(&stop), state: State::Alive, session });
+        self.book.codes.push(Code {
+            code: code_of(&stop),
+            made: Instant::now(),
+            state: State::Alive,
+            session,
+        });
         self.turn_page();
         Ok(true)
     }
@@ -383,7 +391,12 @@ impl Worker {
         let url = self.client.authorize_url(&[("prompt", "none")]);
         let visitor = &mut self.book.sessions[session].visitor;
         let stop = left(visitor.try_visit(&url, &[&self.client.redirect_uri]).await?)?;
-        self.book.codes.push(Code { code: code_of(&stop), state: State::Alive, session });
+        self.book.codes.push(Code {
+            code: code_of(&stop),
+            made: Instant::now(),
+            state: State::Alive,
+            session,
+        });
         self.turn_page();
         Ok(true)
     }
@@ -459,7 +472,7 @@ impl Worker {
             self.check_family(family, if sample.is_some() { NEWEST } else { usize::MAX }).await?;
         }
         // Codes last: a second use revokes what the first one bought.
-        for code in self.chosen(sample, |book| of_each(&book.codes, |code| code.state)) {
+        for code in self.chosen(sample, |book| of_each(&book.codes, Code::now)) {
             self.check_code(code).await?;
         }
         Ok(())
@@ -578,8 +591,8 @@ impl Worker {
     }
 
     async fn check_code(&mut self, at: usize) -> Result<(), Stopped> {
-        let Code { code, state, session } = &self.book.codes[at];
-        let (state, session) = (*state, *session);
+        let Code { code, session, .. } = &self.book.codes[at];
+        let (state, session) = (self.book.codes[at].now(), *session);
         // A used one is tried again now and then only: that revokes what it bought.
         if state == State::Ended && self.random.below(3) > 0 {
             return Ok(());
@@ -631,6 +644,14 @@ impl Book {
         }
         let codes = self.codes.iter_mut().filter(|code| code.session == session);
         codes.filter(|code| code.state != State::Ended).for_each(|code| code.state = state);
+    }
+}
+
+impl Code {
+    /// In doubt when it is old.
+    fn now(&self) -> State {
+        let is_old = self.state == State::Alive && self.made.elapsed() > CODE_LIFE;
+        if is_old { State::InDoubt } else { self.state }
     }
 }
 
