@@ -107,6 +107,18 @@ fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration, Duration) {
     (done, start.elapsed(), cpu() - cpu_start)
 }
 
+/// What one read costs that finds nothing in the caches and waits for the one before it: the unit of all else, on a machine that
+/// does other things too.
+fn memory_latency() -> Duration {
+    const LENGTH: u32 = 64 << 20;
+    const READS: u32 = 2_000_000;
+    // Steps of a full period: a power of two, an odd increment, a multiplier of the form 4n + 1.
+    let next: Vec<u32> =
+        (0..LENGTH).map(|n| n.wrapping_mul(1_664_525).wrapping_add(1_013_904_223) % LENGTH).collect();
+    let (_, _, cpu) = timed(|| (0..READS).fold(0_u32, |at, _| black_box(next[at as usize])));
+    cpu / READS
+}
+
 /// The shortest of some runs.
 fn best(runs: usize, mut work: impl FnMut()) -> Duration {
     (0..runs).map(|_| timed(&mut work).1).min().unwrap_or_default()
@@ -208,6 +220,7 @@ fn measure(grants: i64) {
 fn main() {
     let sizes: Vec<i64> =
         std::env::args().skip(1).map(|size| size.parse().expect("a number of grants")).collect();
+    println!("one read of memory takes {:.2?}", memory_latency());
     for size in if sizes.is_empty() { vec![10_000, 100_000, 1_000_000] } else { sizes } {
         measure(size);
     }

@@ -1,14 +1,15 @@
 //! The arrays that are built once.
 
 use std::collections::HashMap;
+use std::hash::BuildHasher;
+use std::ops::Range;
 use std::sync::Arc;
 
 use hashbrown::HashTable;
 use rustc_hash::FxBuildHasher;
-use std::hash::BuildHasher;
 
 use super::IndexError;
-use super::dictionary::{Dictionary, Key};
+use super::dictionary::{Dictionary, Entry, Key};
 use super::grants::{Edge, Row, Terms};
 use super::lists::Lists;
 use super::overlay::Overlay;
@@ -33,11 +34,66 @@ pub(super) const IS_THERE: u8 = 1;
 pub(super) const IS_DISABLED: u8 = 2;
 pub(super) const IS_TRUSTED: u8 = 4;
 
-/// What an object is, but for its attributes.
+/// A party: all that a question reads of it, in 20 bytes that are read at once.
+#[derive(Clone, Copy)]
+pub(super) struct Party {
+    id: [u32; 2],
+    kind: u8,
+    pub(super) flags: u8,
+    /// Where its groups begin.
+    groups: u32,
+    /// Where its grants begin.
+    rows: u32,
+}
+
+impl Entry for Party {
+    fn new(key: Key) -> Self {
+        let (kind, id) = key.parts();
+        Self { id, kind, flags: 0, groups: 0, rows: 0 }
+    }
+
+    fn key(&self) -> Key {
+        Key::from_parts(self.kind, self.id)
+    }
+}
+
+/// A target: the same, in 28 bytes.
+#[derive(Clone, Copy)]
+pub(super) struct TargetEntry {
+    id: [u32; 2],
+    kind: u8,
+    flags: u8,
+    code_length: u8,
+    /// Where its code begins among the codes.
+    code: u32,
+    all_of_type: u32,
+    parent: u32,
+    /// Where the holders of grants on it begin.
+    holders: u32,
+}
+
+impl Entry for TargetEntry {
+    fn new(key: Key) -> Self {
+        let (kind, id) = key.parts();
+        let (all_of_type, parent) = (NO_TARGET, NO_TARGET);
+        Self { id, kind, flags: 0, code_length: 0, code: 0, all_of_type, parent, holders: 0 }
+    }
+
+    fn key(&self) -> Key {
+        Key::from_parts(self.kind, self.id)
+    }
+}
+
+impl TargetEntry {
+    /// What the object is; for what is no object, one that is not there.
+    pub(super) const fn shape(&self) -> Shape {
+        Shape { all_of_type: self.all_of_type, parent: self.parent, flags: self.flags }
+    }
+}
+
+/// What an object is, but for its code and attributes.
 #[derive(Clone, Copy)]
 pub(super) struct Shape {
-    /// Where its code begins among the codes of the base, and how long it is.
-    code: (u32, u8),
     /// All objects of its type.
     pub(super) all_of_type: u32,
     /// The object that it stands in, or [`NO_TARGET`].
@@ -46,12 +102,7 @@ pub(super) struct Shape {
 }
 
 impl Shape {
-    pub(super) const UNKNOWN: Self = Self::new(NO_TARGET, NO_TARGET, 0);
-
-    /// One whose code is not in the base.
-    pub(super) const fn new(all_of_type: u32, parent: u32, flags: u8) -> Self {
-        Self { code: (0, 0), all_of_type, parent, flags }
-    }
+    pub(super) const UNKNOWN: Self = Self { all_of_type: NO_TARGET, parent: NO_TARGET, flags: 0 };
 }
 
 /// A membership whose validity has a limit.
@@ -67,18 +118,16 @@ pub(super) const TIMED: u32 = 1 << 31;
 /// The arrays.
 #[derive(Default)]
 pub(super) struct Base {
-    pub(super) parties: Dictionary,
-    pub(super) party_flags: Vec<u8>,
+    pub(super) parties: Dictionary<Party>,
     pub(super) party_attributes: Sparse<Arc<Attributes>>,
     pub(super) group_codes: Sparse<Arc<str>>,
-    /// The groups of each party, directly.
-    pub(super) groups: Lists,
+    /// The groups of each party, directly, party by party.
+    groups: Box<[u32]>,
     pub(super) timed: Vec<Timed>,
     /// The parties in each group, directly.
     pub(super) members: Lists,
 
-    pub(super) targets: Dictionary,
-    pub(super) shapes: Vec<Shape>,
+    pub(super) targets: Dictionary<TargetEntry>,
     /// The codes of all objects, end to end.
     codes: String,
     pub(super) by_code: HashTable<u32>,
@@ -86,14 +135,12 @@ pub(super) struct Base {
     /// The objects in each object, directly.
     pub(super) children: Lists,
 
-    /// Where the rows of each holder begin, and where the last end.
-    pub(super) row_starts: Vec<u32>,
     /// Grants by holder, target and id.
     pub(super) rows: Vec<Row>,
     pub(super) row_ids: Vec<PermissionGrantId>,
     pub(super) limited: Vec<Terms>,
-    /// The holders of grants on each target, sorted; one stands as often as it has grants.
-    pub(super) holders: Lists,
+    /// The holders of grants on each target, target by target, sorted; one stands as often as it has grants.
+    holders: Box<[u32]>,
 
     /// Delegations by taker, and the takers by target.
     pub(super) lent: Sparse<Vec<Edge>>,
@@ -107,27 +154,45 @@ impl Base {
     }
 
     /// Where the rows of `holder` are.
-    pub(super) fn rows_of(&self, holder: u32) -> std::ops::Range<usize> {
-        let holder = holder as usize;
-        match (self.row_starts.get(holder), self.row_starts.get(holder + 1)) {
-            (Some(start), Some(end)) => *start as usize..*end as usize,
-            _ => 0..0,
-        }
+    pub(super) fn rows_of(&self, holder: u32) -> Range<usize> {
+        between(self.parties.entries(), holder, |party| party.rows, self.rows.len())
+    }
+
+    /// The groups of a party, directly: each a number, or a place among the timed memberships.
+    pub(super) fn groups_of(&self, party: u32) -> &[u32] {
+        &self.groups[between(self.parties.entries(), party, |party| party.groups, self.groups.len())]
+    }
+
+    /// The holders of grants on a target, sorted; one stands as often as it has grants.
+    pub(super) fn holders_on(&self, target: u32) -> &[u32] {
+        &self.holders[between(self.targets.entries(), target, |target| target.holders, self.holders.len())]
     }
 
     /// The code of an object of the base.
-    pub(super) fn code(&self, shape: Shape) -> &str {
-        code_in(&self.codes, shape)
+    pub(super) fn code(&self, target: &TargetEntry) -> &str {
+        code_in(&self.codes, target)
     }
 
     /// The target of that code, as it was when the base was built.
     pub(super) fn target_of_code(&self, code: &str) -> Option<u32> {
-        self.by_code.find(hash_code(code), |target| self.code(self.shapes[*target as usize]) == code).copied()
+        let targets = self.targets.entries();
+        self.by_code.find(hash_code(code), |target| self.code(&targets[*target as usize]) == code).copied()
     }
 }
 
-fn code_in(codes: &str, shape: Shape) -> &str {
-    let (start, length) = (shape.code.0 as usize, usize::from(shape.code.1));
+/// What lies between where an entry's things begin and where the next one's do; nothing for a number that came later.
+fn between<E>(entries: &[E], number: u32, start: impl Fn(&E) -> u32, end: usize) -> Range<usize> {
+    let number = number as usize;
+    match entries.get(number) {
+        Some(entry) => {
+            start(entry) as usize..entries.get(number + 1).map_or(end, |next| start(next) as usize)
+        }
+        None => 0..0,
+    }
+}
+
+fn code_in<'a>(codes: &'a str, target: &TargetEntry) -> &'a str {
+    let (start, length) = (target.code as usize, usize::from(target.code_length));
     &codes[start..start + length]
 }
 
@@ -205,12 +270,11 @@ impl Builder {
                 let parent = object.parent.map_or(NO_TARGET, |id| self.base.targets.number(id.into()));
                 let all_of_type = self.all_of(&object.object_type);
                 let flags = if object.disabled { IS_THERE | IS_DISABLED } else { IS_THERE };
-                self.base.shapes.resize(self.base.targets.len(), Shape::UNKNOWN);
-                let start = count_u32(self.base.codes.len());
-                let length = u8::try_from(object.code.len()).map_err(|_| IndexError::LongCode)?;
+                let code = count_u32(self.base.codes.len());
+                let code_length = u8::try_from(object.code.len()).map_err(|_| IndexError::LongCode)?;
                 self.base.codes.push_str(&object.code);
-                let code = (start, length);
-                self.base.shapes[target as usize] = Shape { code, all_of_type, parent, flags };
+                let entry = &mut self.base.targets.entries_mut()[target as usize];
+                *entry = TargetEntry { flags, code, code_length, all_of_type, parent, ..*entry };
                 if let Some(attributes) = object.attributes {
                     self.base.object_attributes.insert(target, attributes);
                 }
@@ -249,8 +313,7 @@ impl Builder {
 
     fn party(&mut self, holder: Holder, flags: u8, attributes: Option<Arc<Attributes>>) -> u32 {
         let number = self.base.parties.number(holder.into());
-        self.base.party_flags.resize(self.base.parties.len(), 0);
-        self.base.party_flags[number as usize] = flags;
+        self.base.parties.entries_mut()[number as usize].flags = flags;
         if let Some(attributes) = attributes {
             self.base.party_attributes.insert(number, attributes);
         }
@@ -274,29 +337,28 @@ impl Builder {
         let Self { mut base, mut types, object_types, object_type_numbers, rows, memberships, .. } = self;
         base.parties.shrink_to_fit();
         base.targets.shrink_to_fit();
-        base.party_flags.resize(base.parties.len(), 0);
-        base.party_flags.shrink_to_fit();
-        base.shapes.resize(base.targets.len(), Shape::UNKNOWN);
-        base.shapes.shrink_to_fit();
         base.timed.shrink_to_fit();
         base.limited.shrink_to_fit();
 
         base.codes.shrink_to_fit();
-        let there = (0..).zip(&base.shapes).filter(|(_, shape)| shape.flags & IS_THERE != 0);
-        let rehash = |target: &u32| hash_code(code_in(&base.codes, base.shapes[*target as usize]));
+        let targets = base.targets.entries();
+        let there = (0..).zip(targets).filter(|(_, target)| target.flags & IS_THERE != 0);
+        let rehash = |target: &u32| hash_code(code_in(&base.codes, &targets[*target as usize]));
         base.by_code.reserve(there.clone().count(), rehash);
         for (target, _) in there {
             base.by_code.insert_unique(rehash(&target), target, rehash);
         }
 
-        base.groups = Lists::new(|| memberships.iter().copied());
+        let (starts, groups) = Lists::new(|| memberships.iter().copied()).into_parts();
+        base.groups = groups;
+        put_starts(base.parties.entries_mut(), &starts, |party| &mut party.groups);
         let group = |entry: u32| {
             if entry & TIMED == 0 { entry } else { base.timed[(entry & !TIMED) as usize].group }
         };
         base.members = Lists::new(|| memberships.iter().map(|(member, entry)| (group(*entry), *member)));
         drop(memberships);
-        let parents = (0..).zip(&base.shapes).filter(|(_, shape)| shape.parent != NO_TARGET);
-        base.children = Lists::new(|| parents.clone().map(|(object, shape)| (shape.parent, object)));
+        let inner = (0..).zip(base.targets.entries()).filter(|(_, target)| target.parent != NO_TARGET);
+        base.children = Lists::new(|| inner.clone().map(|(object, target)| (target.parent, object)));
 
         base.put_rows(&rows);
         drop(rows);
@@ -310,24 +372,24 @@ impl Builder {
 impl Base {
     /// Puts rows to their holders, and in order there: much less work than sorting them all.
     fn put_rows(&mut self, rows: &[Unsorted]) {
-        self.row_starts = vec![0; self.parties.len() + 1];
+        let mut starts = vec![0_u32; self.parties.entries().len() + 1];
         for row in rows {
-            self.row_starts[row.holder as usize + 1] += 1;
+            starts[row.holder as usize + 1] += 1;
         }
-        for place in 1..self.row_starts.len() {
-            self.row_starts[place] += self.row_starts[place - 1];
+        for place in 1..starts.len() {
+            starts[place] += starts[place - 1];
         }
         self.rows = vec![Row::NONE; rows.len()];
         self.row_ids = vec![PermissionGrantId(0); rows.len()];
-        let mut next = self.row_starts.clone();
+        let mut next = starts.clone();
         for row in rows {
             let place = &mut next[row.holder as usize];
             self.rows[*place as usize] = row.row;
             self.row_ids[*place as usize] = whole(row.id);
             *place += 1;
         }
-        let mut of_holder = Vec::new();
-        for bounds in self.row_starts.windows(2) {
+        let mut of_holder: Vec<(Row, PermissionGrantId)> = Vec::new();
+        for bounds in starts.windows(2) {
             let range = bounds[0] as usize..bounds[1] as usize;
             let (rows, ids) = (&mut self.rows[range.clone()], &mut self.row_ids[range]);
             of_holder.clear();
@@ -338,11 +400,22 @@ impl Base {
             }
         }
         // Holder by holder, so that the holders of a target come sorted.
-        let by_holder = (0..).zip(self.row_starts.windows(2)).flat_map(|(holder, bounds)| {
+        let by_holder = (0..).zip(starts.windows(2)).flat_map(|(holder, bounds)| {
             let rows = &self.rows[bounds[0] as usize..bounds[1] as usize];
             rows.iter().map(move |row| (row.target, holder))
         });
-        self.holders = Lists::new(|| by_holder.clone());
+        let (target_starts, holders) = Lists::new(|| by_holder.clone()).into_parts();
+        self.holders = holders;
+        put_starts(self.targets.entries_mut(), &target_starts, |target| &mut target.holders);
+        put_starts(self.parties.entries_mut(), &starts, |party| &mut party.rows);
+    }
+}
+
+/// Puts beside each entry where its things begin. Entries beyond the last that has any begin where all end.
+fn put_starts<E>(entries: &mut [E], starts: &[u32], place: impl Fn(&mut E) -> &mut u32) {
+    let end = starts.last().copied().unwrap_or(0);
+    for (number, entry) in entries.iter_mut().enumerate() {
+        *place(entry) = starts.get(number).copied().unwrap_or(end);
     }
 }
 

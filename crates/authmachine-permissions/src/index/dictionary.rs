@@ -22,7 +22,32 @@ const GROUP: u8 = 3;
 const OBJECT: u8 = 4;
 const ALL_OF: u8 = 5;
 
+/// What a dictionary keeps of a key: the key, and what else should lie beside it.
+pub(super) trait Entry {
+    fn new(key: Key) -> Self;
+    fn key(&self) -> Key;
+}
+
+impl Entry for Key {
+    fn new(key: Key) -> Self {
+        key
+    }
+
+    fn key(&self) -> Key {
+        *self
+    }
+}
+
 impl Key {
+    /// Its kind and id, for entries that pack them closer.
+    pub(super) const fn parts(self) -> (u8, [u32; 2]) {
+        (self.kind, self.id)
+    }
+
+    pub(super) const fn from_parts(kind: u8, id: [u32; 2]) -> Self {
+        Self { kind, id }
+    }
+
     const fn new(kind: u8, id: i64) -> Self {
         let [a, b, c, d, e, f, g, h] = id.to_ne_bytes();
         Self { kind, id: [u32::from_ne_bytes([a, b, c, d]), u32::from_ne_bytes([e, f, g, h])] }
@@ -77,20 +102,26 @@ impl From<ObjectId> for Key {
     }
 }
 
-/// Keys, each at the place that is its number.
-#[derive(Clone, Default)]
-pub(super) struct Dictionary {
-    keys: Vec<Key>,
+/// Entries, each at the place that is its number.
+#[derive(Clone)]
+pub(super) struct Dictionary<E> {
+    entries: Vec<E>,
     table: HashTable<u32>,
+}
+
+impl<E> Default for Dictionary<E> {
+    fn default() -> Self {
+        Self { entries: Vec::new(), table: HashTable::new() }
+    }
 }
 
 fn hash(key: &Key) -> u64 {
     FxBuildHasher.hash_one(key)
 }
 
-impl Dictionary {
+impl<E: Entry> Dictionary<E> {
     pub(super) fn find(&self, key: Key) -> Option<u32> {
-        self.table.find(hash(&key), |number| self.keys[*number as usize] == key).copied()
+        self.table.find(hash(&key), |number| self.entries[*number as usize].key() == key).copied()
     }
 
     /// The key's number, a new one if it has none.
@@ -98,52 +129,54 @@ impl Dictionary {
         if let Some(number) = self.find(key) {
             return number;
         }
-        let number = u32::try_from(self.keys.len()).expect("memory ends before four thousand million keys");
-        self.keys.push(key);
-        self.table.insert_unique(hash(&key), number, |number| hash(&self.keys[*number as usize]));
+        let number = self.len();
+        self.entries.push(E::new(key));
+        self.table.insert_unique(hash(&key), number, |number| hash(&self.entries[*number as usize].key()));
         number
     }
 
-    pub(super) fn key(&self, number: u32) -> Option<Key> {
-        self.keys.get(number as usize).copied()
+    pub(super) fn entry(&self, number: u32) -> Option<&E> {
+        self.entries.get(number as usize)
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.keys.len()
+    pub(super) fn entries(&self) -> &[E] {
+        &self.entries
+    }
+
+    pub(super) fn entries_mut(&mut self) -> &mut [E] {
+        &mut self.entries
+    }
+
+    /// How many there are, which is the next number.
+    pub(super) fn len(&self) -> u32 {
+        u32::try_from(self.entries.len()).expect("memory ends before four thousand million keys")
     }
 
     pub(super) fn shrink_to_fit(&mut self) {
-        self.keys.shrink_to_fit();
-        self.table.shrink_to_fit(|number| hash(&self.keys[*number as usize]));
+        self.entries.shrink_to_fit();
+        self.table.shrink_to_fit(|number| hash(&self.entries[*number as usize].key()));
     }
 }
 
 /// A dictionary that is not changed, and one of the keys that came later, numbered on.
-pub(super) trait Layered {
-    fn layers(&self) -> (&Dictionary, &Dictionary);
-
-    fn find(&self, key: Key) -> Option<u32> {
-        let (base, added) = self.layers();
-        base.find(key).or_else(|| added.find(key).map(|number| number + count(base)))
-    }
-
-    fn key(&self, number: u32) -> Key {
-        let (base, added) = self.layers();
-        base.key(number)
-            .or_else(|| added.key(number - count(base)))
-            .expect("numbers come out of this dictionary")
-    }
+pub(super) struct Layered<'a, E> {
+    pub(super) base: &'a Dictionary<E>,
+    pub(super) added: &'a Dictionary<Key>,
 }
 
-impl Layered for (&Dictionary, &Dictionary) {
-    fn layers(&self) -> (&Dictionary, &Dictionary) {
-        *self
+impl<E: Entry> Layered<'_, E> {
+    pub(super) fn find(&self, key: Key) -> Option<u32> {
+        self.base.find(key).or_else(|| self.added.find(key).map(|number| number + self.base.len()))
     }
-}
 
-/// How many keys, as a number.
-pub(super) fn count(dictionary: &Dictionary) -> u32 {
-    u32::try_from(dictionary.len()).expect("numbers are given out as u32")
+    pub(super) fn key(&self, number: u32) -> Key {
+        let added = || self.added.entry(number - self.base.len()).copied();
+        self.base.entry(number).map(E::key).or_else(added).expect("numbers come out of this dictionary")
+    }
+
+    pub(super) fn len(&self) -> u32 {
+        self.base.len() + self.added.len()
+    }
 }
 
 #[cfg(test)]
@@ -153,7 +186,7 @@ mod tests {
     #[test]
     fn a_key_keeps_its_number_and_names_what_it_was_made_from() {
         assert_eq!(size_of::<Key>(), 12);
-        let mut dictionary = Dictionary::default();
+        let mut dictionary = Dictionary::<Key>::default();
         let keys = [
             Key::from(Holder::Everyone),
             Key::from(Holder::User(UserId(7))),
@@ -166,7 +199,7 @@ mod tests {
         for _ in 0..2 {
             for (number, key) in (0..).zip(keys) {
                 assert_eq!(dictionary.number(key), number, "PE4: the kind is part of the identity");
-                assert_eq!(dictionary.key(number), Some(key));
+                assert_eq!(dictionary.entry(number), Some(&key));
             }
         }
         assert_eq!(keys[2].holder(), Some(Holder::Group(GroupId(7))));

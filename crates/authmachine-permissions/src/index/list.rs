@@ -84,14 +84,14 @@ impl Index {
             let is_of_type = |object: &u32| {
                 let shape = match self.overlay.objects.get(object) {
                     Some(now) => now.shape,
-                    None => match self.base.shapes.get(*object as usize) {
-                        Some(shape) => *shape,
+                    None => match self.base.targets.entry(*object) {
+                        Some(entry) => entry.shape(),
                         None => return false,
                     },
                 };
                 shape.flags & IS_THERE != 0 && shape.all_of_type == target
             };
-            reached.extend((0..self.target_count()).filter(is_of_type));
+            reached.extend((0..self.targets().len()).filter(is_of_type));
         } else if with_children && self.object(target).is_some() {
             reached.extend(self.with_descendants(target));
         } else {
@@ -118,7 +118,7 @@ impl Index {
         for (target, _) in self.place(&object).iter() {
             for party in self.possible_holders(target).chain(self.possible_takers(target)) {
                 if party == EVERYONE {
-                    candidates.extend(0..self.party_count());
+                    candidates.extend(0..self.parties().len());
                 } else if candidates.insert(party) {
                     unopened.push(party);
                 }

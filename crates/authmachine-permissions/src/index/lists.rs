@@ -31,6 +31,11 @@ impl Lists {
         Self { starts: starts.into_boxed_slice(), values }
     }
 
+    /// Where each list begins and where the last ends, and all lists end to end: for who keeps the starts elsewhere.
+    pub(super) fn into_parts(self) -> (Box<[u32]>, Box<[u32]>) {
+        (self.starts, self.values)
+    }
+
     /// The list of `number`, empty if it has none.
     pub(super) fn get(&self, number: u32) -> &[u32] {
         let number = number as usize;

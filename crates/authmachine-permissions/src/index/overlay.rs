@@ -7,7 +7,7 @@ use rustc_hash::FxBuildHasher;
 
 use super::IndexError;
 use super::base::{Base, IS_DISABLED, IS_THERE, IS_TRUSTED, NO_TARGET, Shape, Sparse, TIMED, Timed};
-use super::dictionary::{Dictionary, Key, Layered, count};
+use super::dictionary::{Dictionary, Entry, Key, Layered};
 use super::grants::{Edge, Terms};
 use super::types::Types;
 use crate::attributes::Attributes;
@@ -45,14 +45,14 @@ pub(super) struct Overlay {
     pub(super) object_types: Arc<Vec<Arc<str>>>,
     object_type_numbers: Arc<HashMap<Arc<str>, u32>>,
 
-    pub(super) parties: Arc<Dictionary>,
+    pub(super) parties: Arc<Dictionary<Key>>,
     pub(super) parties_now: Arc<Sparse<PartyNow>>,
     /// All groups of a member of which one changed.
     pub(super) groups: Arc<Sparse<Vec<Timed>>>,
     /// Who came to a group. Whether a member is one still is said by its own groups.
     pub(super) joined: Arc<Sparse<Vec<u32>>>,
 
-    pub(super) targets: Arc<Dictionary>,
+    pub(super) targets: Arc<Dictionary<Key>>,
     pub(super) objects: Arc<Sparse<ObjectNow>>,
     pub(super) codes: Arc<HashMap<Arc<str>, u32>>,
     /// What came into an object. Whether it is there still is said by its own parent.
@@ -136,7 +136,7 @@ impl Overlay {
                 let flags = if object.disabled { IS_THERE | IS_DISABLED } else { IS_THERE };
                 let code: Arc<str> = object.code.as_str().into();
                 let now = ObjectNow {
-                    shape: Shape::new(all_of_type, parent, flags),
+                    shape: Shape { all_of_type, parent, flags },
                     code: code.clone(),
                     attributes: object.attributes.clone(),
                 };
@@ -244,7 +244,7 @@ impl Overlay {
     fn groups_mut(&mut self, base: &Base, member: u32) -> &mut Vec<Timed> {
         Arc::make_mut(&mut self.groups)
             .entry(member)
-            .or_insert_with(|| base.groups.get(member).iter().map(|entry| base.membership(*entry)).collect())
+            .or_insert_with(|| base.groups_of(member).iter().map(|entry| base.membership(*entry)).collect())
     }
 
     fn lent_mut(&mut self, base: &Base, taker: u32) -> &mut Vec<Edge> {
@@ -303,11 +303,9 @@ impl Base {
 }
 
 /// The number of `key`, a new one if neither the base nor what was added has it.
-fn number(base: &Dictionary, added: &mut Arc<Dictionary>, key: Key) -> u32 {
-    match (base, &**added).find(key) {
-        Some(number) => number,
-        None => count(base) + Arc::make_mut(added).number(key),
-    }
+fn number<E: Entry>(base: &Dictionary<E>, added: &mut Arc<Dictionary<Key>>, key: Key) -> u32 {
+    let known = Layered { base, added }.find(key);
+    known.unwrap_or_else(|| base.len() + Arc::make_mut(added).number(key))
 }
 
 const fn member_holder(member: Member) -> Holder {

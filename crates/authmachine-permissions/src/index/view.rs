@@ -4,8 +4,8 @@ use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 use super::Index;
-use super::base::{EVERYONE, IS_DISABLED, IS_THERE, IS_TRUSTED, NO_TARGET, Shape};
-use super::dictionary::{Dictionary, Layered, count};
+use super::base::{EVERYONE, IS_DISABLED, IS_THERE, IS_TRUSTED, NO_TARGET, Party, Shape, TargetEntry};
+use super::dictionary::Layered;
 use super::grants::{Edge, Found, FoundAt};
 use super::overlay::Overlay;
 use super::{MOST_STEPS, TooComplex};
@@ -63,21 +63,12 @@ impl Place {
 }
 
 impl Index {
-    pub(super) fn parties(&self) -> (&Dictionary, &Dictionary) {
-        (&self.base.parties, &self.overlay.parties)
+    pub(super) fn parties(&self) -> Layered<'_, Party> {
+        Layered { base: &self.base.parties, added: &self.overlay.parties }
     }
 
-    pub(super) fn targets(&self) -> (&Dictionary, &Dictionary) {
-        (&self.base.targets, &self.overlay.targets)
-    }
-
-    /// How many numbers parties have.
-    pub(super) fn party_count(&self) -> u32 {
-        count(&self.base.parties) + count(&self.overlay.parties)
-    }
-
-    pub(super) fn target_count(&self) -> u32 {
-        count(&self.base.targets) + count(&self.overlay.targets)
+    pub(super) fn targets(&self) -> Layered<'_, TargetEntry> {
+        Layered { base: &self.base.targets, added: &self.overlay.targets }
     }
 
     fn flags(&self, party: u32) -> u8 {
@@ -86,7 +77,7 @@ impl Index {
         {
             return now.flags;
         }
-        self.base.party_flags.get(party as usize).copied().unwrap_or(0)
+        self.base.parties.entry(party).map_or(0, |party| party.flags)
     }
 
     pub(super) fn is_there(&self, party: u32) -> bool {
@@ -148,7 +139,7 @@ impl Index {
             groups.iter().for_each(|entry| visit(entry.group, entry.validity));
             return;
         }
-        for entry in self.base.groups.get(party) {
+        for entry in self.base.groups_of(party) {
             let entry = self.base.membership(*entry);
             visit(entry.group, entry.validity);
         }
@@ -193,13 +184,14 @@ impl Index {
             let attributes = now.attributes.as_ref().map_or(Attributes::NONE, |attributes| attributes);
             ObjectView { target, code: &now.code, shape: now.shape, attributes }
         } else {
-            let shape = *self.base.shapes.get(target as usize)?;
+            let entry = self.base.targets.entry(target)?;
+            let shape = entry.shape();
             if shape.flags & IS_THERE == 0 {
                 return None;
             }
             let attributes =
                 self.base.object_attributes.get(&target).map_or(Attributes::NONE, |attributes| attributes);
-            ObjectView { target, code: self.base.code(shape), shape, attributes }
+            ObjectView { target, code: self.base.code(entry), shape, attributes }
         };
         (view.shape.flags & IS_THERE != 0).then_some(view)
     }
@@ -271,7 +263,7 @@ impl Index {
                     visit(found)
                 }
             };
-            let on_target = self.base.holders.get(target);
+            let on_target = self.base.holders_on(target);
             // Whichever list is shorter is gone through, the other searched.
             if on_target.len() <= holders.len() {
                 let mut last = None;
@@ -349,7 +341,7 @@ impl Index {
         let first = (target, 0, PermissionGrantId(i64::MIN));
         let last = (target, u32::MAX, PermissionGrantId(i64::MAX));
         let added = self.overlay.added.range(first..=last).map(|((_, holder, _), _)| *holder);
-        self.base.holders.get(target).iter().copied().chain(added)
+        self.base.holders_on(target).iter().copied().chain(added)
     }
 
     /// All delegations to a user, live or not.
@@ -371,13 +363,13 @@ impl Index {
     pub(super) fn records(&self) -> impl Iterator<Item = Record> + '_ {
         let Overlay { types, .. } = &self.overlay;
         let types = types.records().cloned().map(Record::PermissionType);
-        let parties = (0..self.party_count()).filter_map(|party| self.party_record(party));
-        let memberships = (0..self.party_count()).flat_map(|party| self.membership_records(party));
-        let objects = (0..self.target_count()).filter_map(|target| self.object_record(target));
-        let grants = (0..self.party_count())
+        let parties = (0..self.parties().len()).filter_map(|party| self.party_record(party));
+        let memberships = (0..self.parties().len()).flat_map(|party| self.membership_records(party));
+        let objects = (0..self.targets().len()).filter_map(|target| self.object_record(target));
+        let grants = (0..self.parties().len())
             .flat_map(|party| self.grants_of(party))
             .map(|found| Record::Grant(self.grant_record(&found)));
-        let delegations = (0..self.party_count()).flat_map(|party| self.lent_to(party)).map(|edge| {
+        let delegations = (0..self.parties().len()).flat_map(|party| self.lent_to(party)).map(|edge| {
             let delegation: &Delegation = &edge.record;
             Record::Delegation(delegation.clone())
         });
