@@ -67,7 +67,7 @@ pub const GROUPS: i64 = 5;
 /// Clients.
 pub const CLIENTS: i64 = 2;
 const GRANTS: i64 = 40;
-const DELEGATIONS: i64 = 16;
+const DELEGATIONS: i64 = 20;
 /// Limits of time lie from 0 to here.
 pub const TIMES: i64 = 8;
 
@@ -105,7 +105,7 @@ fn condition(dice: &mut Dice) -> Option<Arc<Condition>> {
 }
 
 fn moment(dice: &mut Dice) -> Option<Timestamp> {
-    dice.once_in(3).then(|| Timestamp::from_ms(dice.below(TIMES)))
+    dice.once_in(4).then(|| Timestamp::from_ms(dice.below(TIMES)))
 }
 
 fn validity(dice: &mut Dice) -> Validity {
@@ -146,10 +146,10 @@ fn membership(dice: &mut Dice) -> Membership {
 }
 
 fn grant(dice: &mut Dice, row: i64) -> PermissionGrant {
-    let holder = match dice.below(10) {
+    let holder = match dice.below(16) {
         0 => Holder::Everyone,
         1 => Holder::Client(ClientId(id(dice, CLIENTS))),
-        2..5 => Holder::Group(GroupId(id(dice, GROUPS))),
+        2..6 => Holder::Group(GroupId(id(dice, GROUPS))),
         _ => Holder::User(UserId(id(dice, USERS))),
     };
     let target = if dice.once_in(8) {
@@ -159,8 +159,8 @@ fn grant(dice: &mut Dice, row: i64) -> PermissionGrant {
     };
     let hops = u8::try_from(dice.below(6)).expect("below 6");
     let delegable = match dice.below(4) {
-        0 => Delegable::YES,
-        1 => Delegable::hops(hops).expect("at most 5"),
+        0 | 1 => Delegable::YES,
+        2 => Delegable::hops(hops).expect("at most 5"),
         _ => Delegable::NO,
     };
     let grant = PermissionGrant {
@@ -178,16 +178,30 @@ fn grant(dice: &mut Dice, row: i64) -> PermissionGrant {
     grant
 }
 
-fn delegation(dice: &mut Dice, row: i64) -> Delegation {
-    let from = UserId(id(dice, USERS));
+/// Most lend what they hold, or pass on what was lent to them.
+fn delegation(world: &World, dice: &mut Dice, row: i64) -> Delegation {
+    let held = world.grants.iter().filter_map(|grant| match (grant.holder, &grant.target) {
+        (Holder::User(user), Target::Object(object)) if grant.delegable.allows(1) => {
+            Some((user, *object, grant.permission))
+        }
+        _ => None,
+    });
+    let received = world.delegations.iter().filter(|known| known.hops_left > 0);
+    let mut rights: Vec<_> = held.collect();
+    rights.extend(received.map(|known| (known.to, known.object, known.permission)));
+    if rights.is_empty() || dice.once_in(4) {
+        rights =
+            vec![(UserId(id(dice, USERS)), ObjectId(id(dice, OBJECTS)), PermissionTypeId(id(dice, TYPES)))];
+    }
+    let (from, object, permission) = *dice.one_of(&rights);
     let ended = Ending { at: Timestamp::from_ms(0), reason: "no longer".to_owned() };
     Delegation {
         id: DelegationId(row),
         from,
         to: UserId(id(dice, USERS)),
-        object: ObjectId(id(dice, OBJECTS)),
+        object,
         include_children: dice.once_in(3),
-        permission: PermissionTypeId(id(dice, TYPES)),
+        permission,
         hops_left: u8::try_from(dice.below(6)).expect("below 6"),
         expires_at: moment(dice),
         condition: condition(dice),
@@ -260,7 +274,10 @@ pub fn world(dice: &mut Dice) -> World {
         put_membership(&mut world, membership);
     }
     world.grants = (1..=GRANTS - dice.below(20)).map(|row| grant(dice, row)).collect();
-    world.delegations = (1..=DELEGATIONS - dice.below(8)).map(|row| delegation(dice, row)).collect();
+    for row in 1..=DELEGATIONS - dice.below(10) {
+        let delegation = delegation(&world, dice, row);
+        world.delegations.push(delegation);
+    }
     world
 }
 
@@ -300,7 +317,7 @@ pub fn change(world: &mut World, dice: &mut Dice) -> Option<Change> {
         }
         10 | 11 => {
             let row = dice.below(DELEGATIONS) + 1;
-            let mut delegation = delegation(dice, row);
+            let mut delegation = delegation(world, dice, row);
             if let Some(known) = world.delegations.iter().find(|known| known.id == delegation.id) {
                 delegation = Delegation { to: known.to, ..delegation };
             }
