@@ -200,5 +200,5 @@ fn pe2_pe9_the_index_answers_as_the_definition_does() {
             seed - 1
         );
     }
-    assert!(yes > asked / 50 && lent > asked / 500, "worlds in which little is allowed test little");
+    assert!(yes > asked / 50 && lent > asked / 1_000, "worlds in which little is allowed test little");
 }
