@@ -8,10 +8,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
+use authmachine_store::Store;
+use authmachine_store::settings::{Database, Settings, Synchronous};
 use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::process::{Pinning, Server, Start};
+use crate::rows;
 use crate::target::{Access, Client, Extras, Login, Target};
 
 /// What is in the table's «userinfo with 20 permissions», and in the answer about permissions.
@@ -29,13 +32,14 @@ pub(crate) const CLIENTS: [(&str, &str); 2] = [("bench", "ES256"), ("bench-rs256
 pub(crate) struct Installation {
     binary: PathBuf,
     folder: TempDir,
+    postgres: Option<String>,
     pub(crate) address: SocketAddr,
 }
 
 impl Installation {
     /// An empty one in a new folder under `base`, which should lie on a real disk. `postgres` is the URL of its database, if it has
     /// one there.
-    pub(crate) fn new(binary: &Path, base: &Path, log_level: &str, postgres: Option<&str>) -> Result<Self> {
+    pub(crate) fn new(binary: &Path, base: &Path, log_level: &str, postgres: Option<String>) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("installation-").tempdir_in(base)?;
         let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
         let mut config = format!(
@@ -43,7 +47,7 @@ impl Installation {
              [lives]\ncode = \"10m\"\n[log]\nlevel = \"{log_level}\"\n",
             port = address.port()
         );
-        if let Some(url) = postgres {
+        if let Some(url) = &postgres {
             config.push_str(&format!(
                 "[data]\nkey_file = \"./authmachine.key\"\n[database]\nurl = \"{url}\"\n"
             ));
@@ -51,7 +55,24 @@ impl Installation {
         let file = folder.path().join("authmachine.toml");
         fs::write(&file, config)?;
         fs::set_permissions(&file, Permissions::from_mode(0o600))?;
-        Ok(Self { binary: binary.to_owned(), folder, address })
+        Ok(Self { binary: binary.to_owned(), folder, postgres, address })
+    }
+
+    /// Where the embedded database is.
+    pub(crate) fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// Its database, while no server runs. The embedded one waits for the disk when `synchronous` says so.
+    pub(crate) fn store(&self, synchronous: Synchronous) -> Result<Store> {
+        match &self.postgres {
+            None => rows::open(&self.data(), synchronous),
+            Some(url) => {
+                let max_connections = Database::CONNECTIONS;
+                let database = Database::Postgres { url: url.clone(), max_connections };
+                Ok(Store::open(Settings::new(database))?)
+            }
+        }
     }
 
     /// Runs a command of the operator's, with `input` on its standard input; what it prints.

@@ -84,25 +84,40 @@ enum Pace {
     Open(Arc<Mutex<mpsc::UnboundedReceiver<Instant>>>),
 }
 
-/// Runs the lanes one request after the other, and gives them back. `cpu` tells the server's processor time so far.
+/// Runs the lanes one request after the other. `cpu` tells the server's processor time so far.
 pub(crate) async fn closed(
     address: SocketAddr,
     lanes: Lanes,
     times: Times,
     cpu: &dyn Fn() -> Result<Duration>,
-) -> Result<(Run, Lanes)> {
+) -> Result<Run> {
     run(address, lanes, times, cpu, None).await
 }
 
-/// Runs the lanes at `rate` operations a second, and gives them back.
+/// Runs the lanes at `rate` operations a second.
 pub(crate) async fn open(
     address: SocketAddr,
     lanes: Lanes,
     times: Times,
     cpu: &dyn Fn() -> Result<Duration>,
     rate: f64,
-) -> Result<(Run, Lanes)> {
+) -> Result<Run> {
     run(address, lanes, times, cpu, Some(rate)).await
+}
+
+/// Runs the lanes until nothing is left to ask, at most so long; how many operations that were.
+pub(crate) async fn until_done(address: SocketAddr, lanes: Lanes, limit: Duration) -> Result<usize> {
+    let start = Arc::new(Barrier::new(lanes.len()));
+    let times = Times { warm_up: Duration::ZERO, time: limit };
+    let mut running = JoinSet::new();
+    for lane in lanes {
+        running.spawn(one(address, lane, times, start.clone(), Pace::Closed));
+    }
+    let mut operations = 0;
+    while let Some(ended) = running.join_next().await {
+        operations += ended.context("a lane panicked")??.0.len();
+    }
+    Ok(operations)
 }
 
 async fn run(
@@ -111,7 +126,7 @@ async fn run(
     times: Times,
     cpu: &dyn Fn() -> Result<Duration>,
     rate: Option<f64>,
-) -> Result<(Run, Lanes)> {
+) -> Result<Run> {
     let start = Arc::new(Barrier::new(lanes.len() + 1));
     let (sender, receiver) = mpsc::unbounded_channel();
     let pace = match rate {
@@ -129,11 +144,9 @@ async fn run(
     sleep(times.time).await;
     let cpu = cpu()?.saturating_sub(before);
 
-    let mut lanes = Lanes::new();
     let (mut latencies_us, mut last) = (Vec::new(), Duration::ZERO);
     while let Some(ended) = running.join_next().await {
-        let (lane, latencies, until) = ended.context("a lane panicked")??;
-        lanes.push(lane);
+        let (latencies, until) = ended.context("a lane panicked")??;
         latencies_us.extend(latencies);
         last = last.max(until);
     }
@@ -142,7 +155,7 @@ async fn run(
     }
     latencies_us.sort_unstable();
     // Shorter when there was nothing left to ask.
-    Ok((Run { elapsed: last.min(times.time), cpu, latencies_us }, lanes))
+    Ok(Run { elapsed: last.min(times.time), cpu, latencies_us })
 }
 
 /// Says when each operation should begin. It watches the clock without sleeping, because timers are a millisecond late; the load has
@@ -168,7 +181,7 @@ async fn one(
     times: Times,
     start: Arc<Barrier>,
     pace: Pace,
-) -> Result<(Box<dyn Lane>, Vec<u32>, Duration)> {
+) -> Result<(Vec<u32>, Duration)> {
     let opened = Connection::open(address).await;
     // Whoever fails must not keep the others waiting.
     start.wait().await;
@@ -194,7 +207,7 @@ async fn one(
             now = ended;
         }
         let counts = match pace {
-            Pace::Closed => began >= window.from && now <= window.until,
+            Pace::Closed => now > window.from && now <= window.until,
             // However late: that is what is to be found out.
             Pace::Open(_) => began >= window.from,
         };
@@ -206,7 +219,7 @@ async fn one(
     if now >= window.until || matches!(pace, Pace::Open(_)) {
         last = times.time;
     }
-    Ok((lane, latencies, last))
+    Ok((latencies, last))
 }
 
 /// One operation, by however many requests; when its last answer was there, or `None` when there was nothing to ask.

@@ -6,6 +6,9 @@
 #![expect(clippy::print_stdout, reason = "tables are what it is for")]
 
 mod bars;
+mod curves;
+mod docs;
+mod floor;
 mod foreign;
 mod form;
 mod http;
@@ -14,12 +17,15 @@ mod load;
 mod measure;
 mod operations;
 mod process;
+mod profile;
 mod progress;
 mod random;
 mod report;
+mod rows;
 mod setting;
 mod stats;
 mod supplies;
+mod svg;
 mod table;
 mod target;
 mod visit;
@@ -47,12 +53,16 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Task {
+    /// How cost grows with tokens and people, and latency with the load: tables and plots
+    Curves(curves::Options),
+    /// A sampling profile of the code flow, as a flame graph (needs `perf`)
+    Profile(profile::Options),
     /// The same table for a provider that runs already, whoever wrote it
     Target {
         #[command(flatten)]
-        elsewhere: table::Elsewhere,
+        elsewhere: Box<table::Elsewhere>,
         #[command(flatten)]
-        table: table::Options,
+        table: Box<table::Options>,
     },
 }
 
@@ -61,6 +71,8 @@ fn main() -> Result<()> {
     let setting = Setting::read(options.engine, &options.log_level)?;
     match options.task {
         None => table::run(&setting, &options.table),
+        Some(Task::Curves(options)) => curves::run(&setting, &options),
+        Some(Task::Profile(options)) => profile::run(&setting, &options),
         Some(Task::Target { elsewhere, table }) => table::run_elsewhere(&setting, &table, &elsewhere),
     }
 }

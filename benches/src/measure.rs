@@ -56,7 +56,7 @@ impl Side {
         let times = self.stock(operation, connections, times).await?;
         let lanes = operation.lanes(&self.target, &self.supplies, connections)?;
         let ran = load::closed(self.target.address, lanes, times, &|| self.cpu_time()).await;
-        let run = self.not_empty(operation, ran.map(|(run, _)| run))?;
+        let run = self.not_empty(operation, ran)?;
         let (cpu_s, elapsed_s) = (run.cpu.as_secs_f64(), run.elapsed.as_secs_f64());
         let is_known = self.pid.is_some();
         Ok(Round {
@@ -81,7 +81,7 @@ impl Side {
         let times = self.stock(operation, connections, times).await?;
         let lanes = operation.lanes(&self.target, &self.supplies, connections)?;
         let ran = load::open(self.target.address, lanes, times, &|| self.cpu_time(), rate).await;
-        let run = self.not_empty(operation, ran.map(|(run, _)| run))?;
+        let run = self.not_empty(operation, ran)?;
         let of = |share| run.percentile_ms(share);
         Ok(Latency { rate, p50_ms: of(0.5), p99_ms: of(0.99), p999_ms: of(0.999) })
     }

@@ -29,6 +29,14 @@ impl Progress {
         }
     }
 
+    /// A small step is done, too small for a line.
+    pub(crate) fn step(&self, what: &str) {
+        if let Some(bar) = &self.bar {
+            bar.set_message(what.to_owned());
+            bar.inc(1);
+        }
+    }
+
     /// A step is done, with what came of it.
     pub(crate) fn done(&self, what: &str) {
         match &self.bar {

@@ -13,6 +13,7 @@ use crate::bars::{Part, floor};
 use crate::measure::{Latency, Round};
 use crate::operations::Operation;
 use crate::stats::median;
+use crate::svg::{self, Bar, Labels};
 
 /// A server that uses less of its processor than this was not at its limit.
 const BUSY: f64 = 0.9;
@@ -48,6 +49,8 @@ pub(crate) struct Conditions {
     pub(crate) seconds: f64,
     /// Of the capacity, in the open loop.
     pub(crate) share: f64,
+    /// Whether the bars are for this run.
+    pub(crate) has_bars: bool,
 }
 
 /// What can be said of the binary without load.
@@ -105,6 +108,36 @@ impl Report {
             round.rate / floor(seconds)
         });
         median(shares)
+    }
+
+    /// The rates as bars, with their ratios.
+    pub(crate) fn plot(&self) -> String {
+        let names: Vec<&str> = self.sides.iter().map(|side| side.name.as_str()).collect();
+        let lines = |n: usize| self.sides.get(n).map_or(&[][..], |side| side.lines.as_slice());
+        let is_measured = |line: &&Line| !line.rounds.is_empty();
+        let one_side = lines(0).iter().filter(is_measured).map(|line| {
+            let bar = line.operation.bar().filter(|_| self.run.has_bars);
+            let share = self.of_floor(line);
+            let note =
+                if share.is_nan() { String::new() } else { format!(", {} of the floor", percent(share)) };
+            Bar {
+                name: line.operation.title().replace('`', ""),
+                values: vec![line.rate()],
+                note: format!("{}{note}", thousands(line.rate())),
+                mark: bar.map(|bar| bar.rate),
+            }
+        });
+        let two_sides =
+            lines(0).iter().zip(lines(1)).filter(|(one, other)| is_measured(one) && is_measured(other));
+        let two_sides = two_sides.map(|(line, against)| Bar {
+            name: line.operation.title().replace('`', ""),
+            values: vec![line.rate(), against.rate()],
+            note: format!("{:.2} : 1", ratio(line, against, |round| round.rate)),
+            mark: None,
+        });
+        let bars: Vec<Bar> = if names.len() == 2 { two_sides.collect() } else { one_side.collect() };
+        let labels = Labels { title: "Answered by one processor", x: "operations in a second", y: "" };
+        svg::bars(&labels, &names, &bars)
     }
 
     /// Everything, in Markdown.
@@ -183,7 +216,7 @@ impl Report {
                 let _ = writeln!(text, "| {title} | absent: {why} | | | | | | | | | | | |");
                 continue;
             }
-            let bar = line.operation.bar();
+            let bar = line.operation.bar().filter(|_| self.run.has_bars);
             let (rate, share) = (line.rate(), self.of_floor(line));
             let mark =
                 |reached: bool, bar: String| format!("{bar}{}", if reached { "" } else { " **missed**" });
@@ -305,7 +338,7 @@ fn microseconds(value: f64) -> String {
     }
 }
 
-fn ms(value: f64) -> String {
+pub(crate) fn ms(value: f64) -> String {
     match value {
         value if value.is_nan() => String::new(),
         value if value >= 10.0 => format!("{value:.0} ms"),

@@ -3,14 +3,19 @@
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::ValueEnum;
 use tokio::runtime::{Builder, Runtime};
+use url::Url;
 
 use crate::installation::Installation;
 use crate::process::Pinning;
+
+/// How many databases were made.
+static DATABASES: AtomicU32 = AtomicU32::new(0);
 
 /// What all tasks have in common.
 pub(crate) struct Setting {
@@ -69,8 +74,24 @@ impl Setting {
 
     /// A new installation of a binary, on the engine.
     pub(crate) fn installation(&self, binary: &Path) -> Result<Installation> {
-        let _ = &self.postgres;
-        Installation::new(binary, &self.folder, &self.log_level, None)
+        let postgres = match self.engine {
+            Engine::Sqlite => None,
+            Engine::Postgres => Some(self.make_database()?),
+        };
+        Installation::new(binary, &self.folder, &self.log_level, postgres)
+    }
+
+    /// An empty database on the PostgreSQL server, which goes with the server.
+    fn make_database(&self) -> Result<String> {
+        let server = self.postgres.as_deref();
+        let server = server.context("AUTHMACHINE_TEST_POSTGRES is not set; run `cargo xtask bench`")?;
+        let name = format!("bench_{}_{}", std::process::id(), DATABASES.fetch_add(1, Ordering::Relaxed));
+        let mut client =
+            postgres::Client::connect(server, postgres::NoTls).context("PostgreSQL does not answer")?;
+        client.batch_execute(&format!("CREATE DATABASE {name}"))?;
+        let mut url = Url::parse(server)?;
+        url.set_path(&name);
+        Ok(url.into())
     }
 
     /// One thread: it shares its processor with nobody.

@@ -6,9 +6,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context, Result, bail, ensure};
 use authmachine_jose::Algorithm;
+use authmachine_provider::handle::Presented;
+use authmachine_provider::ids::Kind;
 
 use crate::http::Connection;
 use crate::random::Random;
+use crate::rows::Loaded;
 use crate::target::{Client, Login, Target, form};
 use crate::visit::{Cookies, Visit, parameter};
 
@@ -158,6 +161,9 @@ pub(crate) struct Amounts {
     pub(crate) permission_tokens: usize,
 }
 
+/// Where rows take the place of what came over the wire.
+pub(crate) const FEW: Amounts = Amounts { tokens: 1, permission_tokens: 1 };
+
 /// Signs in and gets what is needed as a client does, one request after the other.
 pub(crate) async fn by_wire(target: &Arc<Target>, amounts: &Amounts) -> Result<Supplies> {
     let mut connection = Connection::open(target.address).await?;
@@ -196,6 +202,22 @@ pub(crate) async fn by_wire(target: &Arc<Target>, amounts: &Amounts) -> Result<S
     };
     more_sessions(target, &supplies).await?;
     Ok(supplies)
+}
+
+impl Supplies {
+    /// Draws from the rows of `loaded` instead of what came over the wire.
+    pub(crate) fn draw_from(&mut self, loaded: &Loaded) {
+        self.access_tokens = loaded.access_tokens.clone().into();
+        self.permission_tokens = loaded.permission_tokens.clone().into();
+        self.refresh_tokens = Pool::new(loaded.refresh_tokens.clone());
+        let is_session = |value: &str| Presented::parse(Kind::Session, value).is_some();
+        let sessions = loaded.sessions.iter().map(|handle| {
+            let mut cookies = self.cookies.clone();
+            cookies.replace(is_session, handle);
+            Session { cookies, id_token: None }
+        });
+        self.sessions = Pool::new(sessions.collect());
+    }
 }
 
 /// Sees to it that there are sessions to be ended. One that somebody brought is not ours to end.

@@ -1,6 +1,6 @@
 //! The table: every operation on one provider, or on two in turn.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,8 +8,12 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use authmachine_store::settings::Synchronous;
 use tokio::runtime::Runtime;
 
+use crate::bars::Part;
+use crate::docs::Docs;
+use crate::floor::{self, Floor};
 use crate::foreign::Foreign;
 use crate::installation::Installation;
 use crate::load::Times;
@@ -18,8 +22,9 @@ use crate::operations::{self, Connections, Operation};
 use crate::process::{self, Server};
 use crate::progress::Progress;
 use crate::report::{self, Binary, Conditions, Line, Report, SideReport};
-use crate::setting::{Setting, seconds};
-use crate::supplies::{self, Amounts, Supplies};
+use crate::rows::{self, Loaded, Rows};
+use crate::setting::{Engine, Setting, seconds};
+use crate::supplies::{self, Amounts, FEW, Supplies};
 use crate::target::{Access, Client, Extras, Login, Target};
 
 /// Starts that are measured, of each kind.
@@ -30,6 +35,9 @@ const SETTLE: Duration = Duration::from_secs(1);
 const AMOUNTS: Amounts = Amounts { tokens: 1_000, permission_tokens: 100 };
 /// Fewer operations have no latency worth a percentile.
 const FEWEST: f64 = 10.0;
+const ROWS: u32 = 500_000;
+/// They go in over a connection.
+const POSTGRES_ROWS: u32 = 20_000;
 const WARM_UP: Duration = Duration::from_millis(250);
 
 /// What is measured, and for how long.
@@ -56,14 +64,24 @@ pub(crate) struct Options {
     /// Connections of operations that wait for the disk
     #[arg(long, default_value_t = 96, value_parser = clap::value_parser!(u16).range(1..=1_000))]
     durable_connections: u16,
+    /// Rows in each table of tokens before the load: 500,000, on PostgreSQL 20,000; 0, as beside another provider, has a thousand
+    /// that came over the wire
+    #[arg(long, value_parser = clap::value_parser!(u32).range(0..=2_000_000))]
+    rows: Option<u32>,
+    /// Puts the table and the plot into the documentation
+    #[arg(long)]
+    docs: bool,
     /// Leaves out starts and memory
     #[arg(long)]
     no_starts: bool,
 }
 
 /// A provider under load, with the server and what it stands in, where these are ours and go with it.
-struct Contestant {
-    side: Side,
+pub(crate) struct Contestant {
+    pub(crate) side: Side,
+    /// What its work costs alone.
+    floor: Option<Floor>,
+    rows: usize,
     server: Option<(Server, Place)>,
 }
 
@@ -113,6 +131,16 @@ fn pair(text: &str) -> Result<(String, String), String> {
     Ok((pair.0.to_owned(), pair.1.to_owned()))
 }
 
+impl Contestant {
+    /// Stops the server, if it is ours.
+    pub(crate) fn stop(self) -> Result<()> {
+        match self.server {
+            Some((server, _place)) => server.stop(),
+            None => Ok(()),
+        }
+    }
+}
+
 /// Measures our own binary, alone or in turn with another.
 pub(crate) fn run(setting: &Setting, options: &Options) -> Result<()> {
     let binary = match options.no_starts || options.against.is_some() || !options.only.is_empty() {
@@ -123,7 +151,13 @@ pub(crate) fn run(setting: &Setting, options: &Options) -> Result<()> {
     let runtime = setting.runtime()?;
 
     let mut contestants = Vec::new();
-    contestants.push(runtime.block_on(ours(setting, &setting.binary, "ours"))?);
+    let rows = match (options.against.is_some(), setting.engine) {
+        (true, _) => 0,
+        (false, Engine::Sqlite) => options.rows.unwrap_or(ROWS),
+        (false, Engine::Postgres) => options.rows.unwrap_or(POSTGRES_ROWS),
+    };
+    let waiting = Some(options.durable_connections.into());
+    contestants.push(ours(setting, &runtime, &setting.binary, "ours", rows as usize, waiting)?);
     match &options.against {
         None => {}
         Some(name) if name.as_os_str() == "oidc-provider" => {
@@ -131,7 +165,7 @@ pub(crate) fn run(setting: &Setting, options: &Options) -> Result<()> {
         }
         Some(other) => {
             let other = setting.root.join(other);
-            contestants.push(runtime.block_on(ours(setting, &other, "the other"))?);
+            contestants.push(ours(setting, &runtime, &other, "the other", 0, None)?);
         }
     }
 
@@ -160,7 +194,7 @@ pub(crate) fn run_elsewhere(setting: &Setting, options: &Options, elsewhere: &El
         let supplies = supplies::by_wire(&target, &AMOUNTS).await?;
         anyhow::Ok(Side { target, supplies, pid: elsewhere.pid })
     })?;
-    measure(setting, options, &runtime, vec![Contestant { side, server: None }], None)
+    measure(setting, options, &runtime, vec![Contestant { side, floor: None, rows: 0, server: None }], None)
 }
 
 fn measure(
@@ -187,7 +221,18 @@ fn measure(
 
     let rounds = usize::from(options.rounds) + usize::from(options.share > 0.0);
     let progress = Progress::new(rounds * operations.len() * contestants.len());
+    let (mut parts, mut disk_syncs) = (BTreeMap::<Part, Vec<f64>>::new(), Vec::new());
+    let needed: BTreeSet<Part> = operations.iter().flat_map(|operation| operation.parts()).copied().collect();
     for round in 1..=options.rounds {
+        if let [Contestant { floor: Some(floor), .. }] = contestants.as_slice() {
+            progress.now("what the work costs alone");
+            disk_syncs.push(floor::disk_syncs(&setting.folder)?);
+            for part in &needed {
+                if let Some(seconds) = floor.seconds(*part, runtime)? {
+                    parts.entry(*part).or_default().push(seconds);
+                }
+            }
+        }
         for (at, operation) in operations.iter().enumerate() {
             for (contestant, lines) in contestants.iter().zip(&mut lines) {
                 let line = &mut lines[at];
@@ -209,6 +254,9 @@ fn measure(
                     measured.busy * 100.0
                 ));
                 line.rounds.push(measured);
+                if *operation == Operation::Empty && contestant.floor.is_some() {
+                    parts.entry(Part::Request).or_default().push(1.0 / measured.rate);
+                }
             }
         }
     }
@@ -235,14 +283,14 @@ fn measure(
     }
     drop(progress);
 
+    let has_bars = matches!(contestants.as_slice(), [Contestant { floor: Some(_), .. }]);
+    let contestants_rows = contestants.first().map_or(0, |contestant| contestant.rows);
     let mut sides = Vec::new();
     for (contestant, lines) in contestants.into_iter().zip(lines) {
         let peak_bytes = contestant.side.pid.map(process::peak_memory_bytes).transpose()?;
         let checked = runtime.block_on(contestant.side.check())?;
         sides.push(SideReport { name: contestant.side.target.name.clone(), peak_bytes, lines, checked });
-        if let Some((server, _place)) = contestant.server {
-            server.stop()?;
-        }
+        contestant.stop()?;
     }
     let report = Report {
         run: Conditions {
@@ -253,18 +301,26 @@ fn measure(
             durable_connections: connections.durable,
             engine: setting.engine.title().to_owned(),
             log_level: setting.log_level.clone(),
-            rows: 0,
+            rows: contestants_rows,
             rounds: options.rounds.into(),
             seconds: options.seconds.as_secs_f64(),
             share: options.share,
+            has_bars,
         },
-        parts: BTreeMap::new(),
-        disk_syncs: Vec::new(),
+        parts,
+        disk_syncs,
         binary,
         sides,
     };
-    println!("\n{}", report.markdown());
-    println!("written to {}", report.write(&setting.folder)?.display());
+    let name = match (&options.against, setting.engine) {
+        (Some(_), _) => "compared",
+        (None, Engine::Sqlite) => "table",
+        (None, Engine::Postgres) => "postgres",
+    };
+    let docs = Docs::new(&setting.folder, options.docs.then_some(&setting.root))?;
+    docs.table(name, &report.markdown())?;
+    docs.image(name, &report.plot())?;
+    println!("written: {}", report.write(&setting.folder)?.display());
     Ok(())
 }
 
@@ -285,7 +341,10 @@ fn choose(only: &[String]) -> Result<Vec<Operation>> {
             names()
         );
     }
-    let is_chosen = |operation: &Operation| only.iter().any(|name| begins(operation, name));
+    // The first is part of the floor of the others.
+    let is_chosen = |operation: &Operation| {
+        *operation == Operation::Empty || only.iter().any(|name| begins(operation, name))
+    };
     Ok(operations::ALL.into_iter().filter(is_chosen).collect())
 }
 
@@ -308,15 +367,48 @@ fn starts(setting: &Setting) -> Result<Binary> {
     Ok(Binary { bytes: fs::metadata(&setting.binary)?.len(), idle_bytes, first_starts_ms, later_starts_ms })
 }
 
-/// A running installation of a binary of ours.
-async fn ours(setting: &Setting, binary: &Path, name: &str) -> Result<Contestant> {
+/// A running installation of a binary of ours, with so many rows put into its tables; with `waiting`, what its work costs alone can
+/// be measured, so many units of work waiting at a time.
+pub(crate) fn ours(
+    setting: &Setting,
+    runtime: &Runtime,
+    binary: &Path,
+    name: &str,
+    rows: usize,
+    waiting: Option<usize>,
+) -> Result<Contestant> {
     let installation = setting.installation(binary)?;
     let access = installation.prepare()?;
+    let (mut loaded, mut floor) = (Loaded::default(), None);
+    if rows > 0 {
+        println!("putting {} rows into each table of tokens …", report::thousands(rows as f64));
+        let rows = Rows {
+            users: (rows / 50).max(1),
+            tokens: rows,
+            permission_tokens: (rows / 10).max(1),
+            sessions: (rows / 5).max(100),
+        };
+        rows::load(&installation.store(Synchronous::Off)?, rows, &mut loaded, 1)?;
+        if setting.engine == Engine::Sqlite {
+            rows::sync(&installation.data())?;
+        }
+        if let Some(waiting) = waiting.filter(|_| setting.engine == Engine::Sqlite) {
+            let alone = installation.data().join("alone");
+            rows::copy(&installation.data(), &alone)?;
+            floor = Some(Floor::with_store(&alone, Arc::new(loaded.clone()), waiting)?);
+        }
+    }
     let server = installation.start(Some(&setting.pinning))?;
-    let target = Arc::new(installation.target(name, access).await?);
-    let supplies =
-        supplies::by_wire(&target, &AMOUNTS).await.with_context(|| format!("{name}: getting ready"))?;
-    Ok(contestant(target, supplies, server, Place::Ours(installation)))
+    let target = Arc::new(runtime.block_on(installation.target(name, access))?);
+    let amounts = if rows > 0 { FEW } else { AMOUNTS };
+    let mut supplies = runtime
+        .block_on(supplies::by_wire(&target, &amounts))
+        .with_context(|| format!("{name}: getting ready"))?;
+    if rows > 0 {
+        supplies.draw_from(&loaded);
+    }
+    let contestant = contestant(target, supplies, server, Place::Ours(installation));
+    Ok(Contestant { floor, rows, ..contestant })
 }
 
 async fn oidc_provider(setting: &Setting) -> Result<Contestant> {
@@ -331,7 +423,7 @@ async fn oidc_provider(setting: &Setting) -> Result<Contestant> {
 
 fn contestant(target: Arc<Target>, supplies: Supplies, server: Server, place: Place) -> Contestant {
     let pid = Some(server.pid());
-    Contestant { side: Side { target, supplies, pid }, server: Some((server, place)) }
+    Contestant { side: Side { target, supplies, pid }, floor: None, rows: 0, server: Some((server, place)) }
 }
 
 #[cfg(test)]
@@ -342,8 +434,9 @@ mod tests {
     fn operations_are_chosen_by_the_beginning_of_their_names() {
         let chosen = |only: &[&str]| choose(&only.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>());
         assert_eq!(chosen(&[]).expect("all").len(), operations::ALL.len());
-        assert_eq!(chosen(&["code-exchange"]).expect("two"), [Operation::CodeEs256, Operation::CodeRs256]);
-        assert_eq!(chosen(&["logout", "JWKS"]).expect("two"), [Operation::Jwks, Operation::Logout]);
+        let (empty, es256, rs256) = (Operation::Empty, Operation::CodeEs256, Operation::CodeRs256);
+        assert_eq!(chosen(&["code-exchange"]).expect("two"), [empty, es256, rs256]);
+        assert_eq!(chosen(&["logout", "JWKS"]).expect("two"), [empty, Operation::Jwks, Operation::Logout]);
         assert!(chosen(&["nothing"]).is_err());
     }
 }

@@ -41,6 +41,13 @@ impl Cookies {
         self.0.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("; ")
     }
 
+    /// Puts `value` in the place of every one that `is` the one.
+    pub(crate) fn replace(&mut self, is: impl Fn(&str) -> bool, value: &str) {
+        for (_, held) in self.0.iter_mut().filter(|(_, held)| is(held)) {
+            value.clone_into(held);
+        }
+    }
+
     fn keep(&mut self, answer: &Answer<'_>) {
         for line in answer.headers("set-cookie") {
             let Some((name, value)) = line.split(';').next().and_then(|pair| pair.split_once('=')) else {
@@ -144,7 +151,10 @@ mod tests {
 
     #[test]
     fn cookies_go_back_as_they_came() {
-        assert_eq!(Cookies::from_header("a=1; b=2=3").header(), "a=1; b=2=3");
+        let mut cookies = Cookies::from_header("a=1; b=2=3");
+        assert_eq!(cookies.header(), "a=1; b=2=3");
+        cookies.replace(|value| value == "1", "9");
+        assert_eq!(cookies.header(), "a=9; b=2=3");
     }
 
     #[test]

@@ -25,14 +25,10 @@ const GUARDIAN: &str = r#"
     rm -rf "$0"
 "#;
 
-/// Nothing here outlives the run, so nothing waits for the disk. 300 connections: the tests of several binaries at once.
-const SETTINGS: [&str; 5] = [
-    "fsync=off",
-    "synchronous_commit=off",
-    "full_page_writes=off",
-    "max_connections=300",
-    "listen_addresses=127.0.0.1",
-];
+/// 300 connections: the tests of several binaries at once.
+const SETTINGS: [&str; 2] = ["max_connections=300", "listen_addresses=127.0.0.1"];
+/// Nothing that a test writes outlives the run, so nothing waits for the disk.
+const NOT_DURABLE: [&str; 3] = ["fsync=off", "synchronous_commit=off", "full_page_writes=off"];
 
 /// A running cluster; dropping it stops it.
 pub(crate) struct Cluster {
@@ -42,7 +38,17 @@ pub(crate) struct Cluster {
 }
 
 impl Cluster {
+    /// For tests.
     pub(crate) fn start(workspace: &Workspace) -> Result<Self> {
+        Self::start_with(workspace, &NOT_DURABLE)
+    }
+
+    /// For figures: what is committed is on disk.
+    pub(crate) fn start_durable(workspace: &Workspace) -> Result<Self> {
+        Self::start_with(workspace, &[])
+    }
+
+    fn start_with(workspace: &Workspace, settings: &[&str]) -> Result<Self> {
         if binaries().is_none() {
             install::debian(workspace, Suite::Postgres, &["postgresql"])?;
         }
@@ -95,7 +101,7 @@ impl Cluster {
         let mut guardian = command("/bin/sh".into());
         guardian.args(["-c", GUARDIAN]).arg(&folder).arg(binaries.join("postgres"));
         guardian.arg("-D").arg(&data).arg("-k").arg(&folder).args(["-p", &port.to_string()]);
-        guardian.args(SETTINGS.iter().flat_map(|setting| ["-c", setting]));
+        guardian.args(SETTINGS.iter().chain(settings).flat_map(|setting| ["-c", setting]));
         // A group of its own: Ctrl-C reaches us only, and the guardian learns of it by the pipe.
         guardian.process_group(0).stdin(Stdio::piped()).stdout(log_file.try_clone()?).stderr(log_file);
         let guardian = guardian.spawn().context("cannot start postgres")?;
