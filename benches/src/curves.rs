@@ -20,7 +20,7 @@ use crate::rows::{self, Loaded, Rows};
 use crate::setting::{Setting, seconds};
 use crate::stats::median;
 use crate::supplies::{self, FEW};
-use crate::svg::{self, Curve, Labels};
+use crate::svg::{self, Curve, Labels, Log};
 use crate::target::Access;
 
 /// What is measured, and for how long.
@@ -217,7 +217,7 @@ fn show(docs: &Docs, name: &str, what: &str, points: &[Point]) -> Result<()> {
         x: what,
         y: "server's processor time, µs",
     };
-    docs.image(&format!("curves-{name}"), &svg::curves(&labels, &plotted, false))
+    docs.image(&format!("curves-{name}"), &svg::curves(&labels, &plotted, Log::X))
 }
 
 /// Latency of a code exchange as the load comes near the capacity, in the open loop.
@@ -259,5 +259,5 @@ fn latency(setting: &Setting, runtime: &Runtime, docs: &Docs, grown: &mut Grown,
         x: "code exchanges begun in a second",
         y: "latency from the intended start, ms",
     };
-    docs.image("latency", &svg::curves(&labels, &curves, true))
+    docs.image("latency", &svg::curves(&labels, &curves, Log::Y))
 }

@@ -70,7 +70,7 @@ fn main() -> Result<()> {
     let options = Arguments::parse();
     let setting = Setting::read(options.engine, &options.log_level)?;
     match options.task {
-        None => table::run(&setting, &options.table),
+        None => table::run(&setting, &options.table).map(drop),
         Some(Task::Curves(options)) => curves::run(&setting, &options),
         Some(Task::Profile(options)) => profile::run(&setting, &options),
         Some(Task::Target { elsewhere, table }) => table::run_elsewhere(&setting, &table, &elsewhere),

@@ -10,7 +10,7 @@ use crate::http::Connection;
 use crate::load::{self, Run, Times};
 use crate::operations::{self, Connections, Operation};
 use crate::process;
-use crate::supplies::{self, Supplies};
+use crate::supplies::{self, Checked, Supplies};
 use crate::target::Target;
 
 /// A running provider under load.
@@ -115,10 +115,9 @@ impl Side {
         self.pid.map_or(Ok(Duration::ZERO), process::cpu_time)
     }
 
-    /// Looks again at some of the answers; says what was looked at.
-    pub(crate) async fn check(&self) -> Result<String> {
+    /// Looks again at some of the answers.
+    pub(crate) async fn check(&self) -> Result<Checked> {
         let mut connection = Connection::open(self.target.address).await?;
-        let (verified, refused) = self.supplies.samples.check(&self.target, &mut connection).await?;
-        Ok(format!("{verified} signatures of ID tokens verified, {refused} used codes refused"))
+        self.supplies.samples.check(&self.target, &mut connection).await
     }
 }

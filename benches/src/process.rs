@@ -40,6 +40,12 @@ impl Pinning {
         Ok(Self { taskset: taskset.filter(|_| is_possible) })
     }
 
+    /// Nobody is put anywhere.
+    #[cfg(test)]
+    pub(crate) fn off() -> Self {
+        Self { taskset: None }
+    }
+
     pub(crate) fn is_on(&self) -> bool {
         self.taskset.is_some()
     }

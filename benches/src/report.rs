@@ -13,6 +13,7 @@ use crate::bars::{Part, floor};
 use crate::measure::{Latency, Round};
 use crate::operations::Operation;
 use crate::stats::median;
+use crate::supplies::Checked;
 use crate::svg::{self, Bar, Labels};
 
 /// A server that uses less of its processor than this was not at its limit.
@@ -67,8 +68,7 @@ pub(crate) struct SideReport {
     pub(crate) name: String,
     pub(crate) peak_bytes: Option<u64>,
     pub(crate) lines: Vec<Line>,
-    /// What was looked at again.
-    pub(crate) checked: String,
+    pub(crate) checked: Checked,
 }
 
 /// One operation on one side.
@@ -136,7 +136,11 @@ impl Report {
             mark: None,
         });
         let bars: Vec<Bar> = if names.len() == 2 { two_sides.collect() } else { one_side.collect() };
-        let labels = Labels { title: "Answered by one processor", x: "operations in a second", y: "" };
+        let title = match self.run.has_bars {
+            true => "Answered by one processor, and what it should be ( | )",
+            false => "Answered by one processor",
+        };
+        let labels = Labels { title, x: "operations in a second", y: "" };
         svg::bars(&labels, &names, &bars)
     }
 
@@ -152,7 +156,12 @@ impl Report {
             sides => sides.iter().map(|side| self.side_table(side)).collect(),
         });
         for side in &self.sides {
-            let _ = write!(text, "\n{}: {}", side.name, side.checked);
+            let Checked { signatures, refused_codes } = side.checked;
+            let _ = write!(
+                text,
+                "\n{}: every answer was looked at; {signatures} signatures of ID tokens verified, {refused_codes} used codes refused",
+                side.name
+            );
             if let Some(bytes) = side.peak_bytes {
                 let _ = write!(text, "; peak memory {:.1} MiB", bytes as f64 / MIB);
             }

@@ -113,6 +113,15 @@ pub(crate) struct Samples {
     used_codes: Pool<(usize, String)>,
 }
 
+/// How many answers were looked at again, all of them right.
+#[derive(Clone, Copy, Default, serde::Serialize)]
+pub(crate) struct Checked {
+    /// Of ID tokens, valid.
+    pub(crate) signatures: usize,
+    /// Codes that came back and got nothing.
+    pub(crate) refused_codes: usize,
+}
+
 impl Samples {
     pub(crate) fn id_token(&self, client: usize, token: &str) {
         if self.id_tokens.len() < SAMPLES {
@@ -127,9 +136,9 @@ impl Samples {
     }
 
     /// Verifies the ID tokens, and sees that no code works twice. Last of all, because a code that comes back takes along what it
-    /// gave. How many of both.
-    pub(crate) async fn check(&self, target: &Target, connection: &mut Connection) -> Result<(usize, usize)> {
-        let (mut verified, mut refused) = (0, 0);
+    /// gave.
+    pub(crate) async fn check(&self, target: &Target, connection: &mut Connection) -> Result<Checked> {
+        let mut checked = Checked::default();
         while let Some((client, token)) = self.id_tokens.pop() {
             let client = &target.access.clients[client];
             let allowed: Algorithm = client.algorithm.parse().context("an unknown algorithm")?;
@@ -137,7 +146,7 @@ impl Samples {
                 .with_context(|| format!("{}: an ID token without a valid signature", target.name))?;
             let audience = authmachine_jose::claims::audience(&token.payload)?.unwrap_or_default();
             ensure!(audience.contains(&client.id.as_str()), "{}: an ID token for {audience:?}", target.name);
-            verified += 1;
+            checked.signatures += 1;
         }
         while let Some((client, code)) = self.used_codes.pop() {
             let client = &target.access.clients[client];
@@ -149,9 +158,9 @@ impl Samples {
                 answer.status,
                 answer.text()
             );
-            refused += 1;
+            checked.refused_codes += 1;
         }
-        Ok((verified, refused))
+        Ok(checked)
     }
 }
 

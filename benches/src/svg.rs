@@ -101,15 +101,24 @@ pub(crate) struct Labels<'a> {
     pub(crate) y: &'a str,
 }
 
-/// Curves over an axis of powers of ten.
-pub(crate) fn curves(labels: &Labels<'_>, curves: &[Curve], is_log: bool) -> String {
+/// Which axis goes by powers of ten.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Log {
+    X,
+    Y,
+}
+
+/// Curves, with their names beside them.
+pub(crate) fn curves(labels: &Labels<'_>, curves: &[Curve], log: Log) -> String {
     const WIDTH: f64 = 860.0;
     const HEIGHT: f64 = 460.0;
     let all = || curves.iter().flat_map(|curve| curve.points.iter().copied());
-    let x = Scale::log(all().map(|(x, _)| x), (70.0, 620.0));
-    let ys = all().map(|(_, y)| y);
-    let pixels = (400.0, 50.0);
-    let y = if is_log { Scale::log(ys, pixels) } else { Scale::linear(ys, pixels) };
+    let (xs, ys) = (all().map(|(x, _)| x), all().map(|(_, y)| y));
+    let (width, height) = ((70.0, 620.0), (400.0, 50.0));
+    let (x, y) = match log {
+        Log::X => (Scale::log(xs, width), Scale::linear(ys, height)),
+        Log::Y => (Scale::linear(xs, width), Scale::log(ys, height)),
+    };
     let mut svg = open(WIDTH, HEIGHT, labels.title);
     for tick in y.ticks() {
         let at = y.at(tick);
@@ -341,7 +350,7 @@ mod tests {
     fn plots_name_their_axes_and_escape_words() {
         let labels = Labels { title: "a < b", x: "rows", y: "µs" };
         let curve = Curve { name: "x & y".to_owned(), points: vec![(10.0, 1.0), (1_000.0, 2.0)] };
-        let plot = curves(&labels, &[curve], false);
+        let plot = curves(&labels, &[curve], Log::X);
         for part in ["a &lt; b", ">rows<", ">µs<", "x &amp; y", "70.0,225.0 620.0,50.0"] {
             assert!(plot.contains(part), "{part}: {plot}");
         }

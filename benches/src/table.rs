@@ -142,7 +142,7 @@ impl Contestant {
 }
 
 /// Measures our own binary, alone or in turn with another.
-pub(crate) fn run(setting: &Setting, options: &Options) -> Result<()> {
+pub(crate) fn run(setting: &Setting, options: &Options) -> Result<Report> {
     let binary = match options.no_starts || options.against.is_some() || !options.only.is_empty() {
         true => None,
         false => Some(starts(setting)?),
@@ -169,7 +169,17 @@ pub(crate) fn run(setting: &Setting, options: &Options) -> Result<()> {
         }
     }
 
-    measure(setting, options, &runtime, contestants, binary)
+    let report = measure(setting, options, &runtime, contestants, binary)?;
+    let name = match (&options.against, setting.engine) {
+        (Some(_), _) => "compared",
+        (None, Engine::Sqlite) => "table",
+        (None, Engine::Postgres) => "postgres",
+    };
+    let docs = Docs::new(&setting.folder, options.docs.then_some(&setting.root))?;
+    docs.table(name, &report.markdown())?;
+    docs.image(name, &report.plot())?;
+    println!("written: {}", report.write(&setting.folder)?.display());
+    Ok(report)
 }
 
 /// Measures a provider that runs already.
@@ -194,7 +204,9 @@ pub(crate) fn run_elsewhere(setting: &Setting, options: &Options, elsewhere: &El
         let supplies = supplies::by_wire(&target, &AMOUNTS).await?;
         anyhow::Ok(Side { target, supplies, pid: elsewhere.pid })
     })?;
-    measure(setting, options, &runtime, vec![Contestant { side, floor: None, rows: 0, server: None }], None)
+    let contestants = vec![Contestant { side, floor: None, rows: 0, server: None }];
+    println!("\n{}", measure(setting, options, &runtime, contestants, None)?.markdown());
+    Ok(())
 }
 
 fn measure(
@@ -203,7 +215,7 @@ fn measure(
     runtime: &Runtime,
     contestants: Vec<Contestant>,
     binary: Option<Binary>,
-) -> Result<()> {
+) -> Result<Report> {
     let operations = choose(&options.only)?;
     let connections =
         Connections { usual: options.connections.into(), durable: options.durable_connections.into() };
@@ -292,7 +304,7 @@ fn measure(
         sides.push(SideReport { name: contestant.side.target.name.clone(), peak_bytes, lines, checked });
         contestant.stop()?;
     }
-    let report = Report {
+    Ok(Report {
         run: Conditions {
             at: report::now()?,
             machine: report::machine(),
@@ -311,17 +323,7 @@ fn measure(
         disk_syncs,
         binary,
         sides,
-    };
-    let name = match (&options.against, setting.engine) {
-        (Some(_), _) => "compared",
-        (None, Engine::Sqlite) => "table",
-        (None, Engine::Postgres) => "postgres",
-    };
-    let docs = Docs::new(&setting.folder, options.docs.then_some(&setting.root))?;
-    docs.table(name, &report.markdown())?;
-    docs.image(name, &report.plot())?;
-    println!("written: {}", report.write(&setting.folder)?.display());
-    Ok(())
+    })
 }
 
 /// The operations whose names begin with one of `only`; all without any. A name is a title without what is no letter or digit.
@@ -429,6 +431,30 @@ fn contestant(target: Arc<Target>, supplies: Supplies, server: Server, place: Pl
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::process::Pinning;
+
+    #[derive(clap::Parser)]
+    struct Arguments {
+        #[command(flatten)]
+        options: Options,
+    }
+
+    #[test]
+    fn the_built_server_is_measured_and_its_answers_are_looked_at() {
+        let args = "bench --no-starts --rounds 1 --seconds 0.3 --rows 500 --durable-connections 8 --connections 4 \
+                    --only check --only userinfo --only code-exchange-ES --only refresh --only logout";
+        let Arguments { options } = clap::Parser::parse_from(args.split_whitespace());
+        let mut setting = Setting::read(Engine::Sqlite, "warn").expect("AUTHMACHINE_TEST_BIN is set");
+        setting.pinning = Pinning::off();
+        let report = run(&setting, &options).expect("every answer is right");
+        let side = &report.sides[0];
+        assert_eq!(side.lines.len(), 7);
+        for line in &side.lines {
+            assert!(line.rate() > 0.0 && report.of_floor(line) > 0.0, "{}", line.operation.title());
+        }
+        assert!(side.checked.signatures > 0 && side.checked.refused_codes > 0);
+        assert!(report.markdown().contains("| refresh with rotation |") && report.plot().contains("<svg"));
+    }
 
     #[test]
     fn operations_are_chosen_by_the_beginning_of_their_names() {
