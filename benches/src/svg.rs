@@ -269,7 +269,7 @@ fn boxes(svg: &mut String, name: &str, flame: &Flame, all: u64, least: u64, (x, 
         escape(name),
         (width(flame.samples) - 0.5).max(0.3)
     );
-    let fits = (width(flame.samples) / 6.2) as usize;
+    let fits = (width(flame.samples) / 7.0) as usize;
     if fits >= 4 {
         let short: String = match name.chars().count() > fits {
             true => name.chars().take(fits - 1).chain(['…']).collect(),
