@@ -116,6 +116,11 @@ impl Tx {
         self.reads.call(|connection| connection.execute(sql, params))
     }
 
+    /// Whether units run beside this one, so that only a written row makes them take turns: on PostgreSQL.
+    pub(crate) const fn has_other_writers(&self) -> bool {
+        matches!(self.reads.connection, Connection::Postgres(_))
+    }
+
     /// Has `hook` run after the commit, on the store's thread: short, such as dropping a cache entry. It runs as well when
     /// the commit's outcome is not known, and not at all when nothing was committed.
     pub fn after_commit(&mut self, hook: Box<dyn FnOnce() + Send>) {

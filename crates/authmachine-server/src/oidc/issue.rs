@@ -186,7 +186,7 @@ impl Issue {
             None => None,
             Some(handle) => {
                 let expires_at = access_token::expires_at(&facts, &live, &self.lives, now);
-                tx.extend_grant(grant, expires_at)?;
+                tx.extend_grant(grant, expires_at, now)?;
                 let row = AccessToken {
                     id: handle.id(),
                     scopes: live.scopes.clone(),

@@ -133,8 +133,12 @@ both_engines! {
     async fn a_grant_is_extended_and_never_shortened(store: TestStore) {
         let scene = Scene::play(&store).await;
         let id = scene.grant.id;
-        for (until, expected) in [(LATER.plus_ms(5), LATER.plus_ms(5)), (NOW, LATER.plus_ms(5))] {
-            store.write(move |tx| tx.extend_grant(id, until)).await;
+        let day = |n: i64| NOW.plus_seconds(n * 24 * 60 * 60);
+        // A sixteenth more than was asked for, so that the row is not written for each refresh of a day.
+        for (until, now, expected) in [
+            (day(16), NOW, day(17)), (day(17), day(1), day(17)), (NOW, NOW, day(17)), (day(18), day(2), day(19)),
+        ] {
+            store.write(move |tx| tx.extend_grant(id, until, now)).await;
             let facts = store.read(move |reads| reads.find_grant(id)).await.expect("it is there");
             assert_eq!(facts.grant.expires_at, expected);
         }
@@ -286,7 +290,7 @@ both_engines! {
             let turn = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(round));
             let grant = scene.grant.id;
             store.race(2, move |tx| {
-                tx.extend_grant(grant, LATER)?;
+                tx.extend_grant(grant, LATER, NOW)?;
                 if turn.fetch_add(1, std::sync::atomic::Ordering::Relaxed).is_multiple_of(2) {
                     tx.revoke_refresh_family(next.id, NOW)
                 } else {

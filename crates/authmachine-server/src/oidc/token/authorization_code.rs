@@ -82,7 +82,7 @@ impl Redemption {
             .then(|| RefreshFamily::begin(&self.refresh, &facts, &live, &self.lives, now));
         let last = family.as_ref().map_or(access_expires_at, |f| f.idle_expires_at.max(access_expires_at));
         let grant_id = facts.grant.id;
-        tx.extend_grant(grant_id, last)?;
+        tx.extend_grant(grant_id, last, now)?;
         let row = super::access_token(self.access.id(), &live, now, access_expires_at);
         tx.insert_access_token(&row, &self.access.sha256(), grant_id)?;
         if let Some(family) = &family {

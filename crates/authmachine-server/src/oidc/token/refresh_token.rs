@@ -112,7 +112,7 @@ impl Rotation {
         let rotated = family.rotated(&self.next, sealed, lives, now);
 
         let grant_id = issued.facts.grant.id;
-        tx.extend_grant(grant_id, rotated.idle_expires_at.max(issued.access_expires_at))?;
+        tx.extend_grant(grant_id, rotated.idle_expires_at.max(issued.access_expires_at), now)?;
         if !tx.rotate_refresh_family(&rotated, family.generation)? {
             return Ok(None);
         }
