@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use authmachine_provider::Timestamp;
-use authmachine_store::{Marker, StoreError};
+use authmachine_store::{Marker, Pace, Purge, StoreError};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
@@ -23,12 +23,10 @@ const KEYS_EVERY: Duration = Duration::from_secs(60);
 const REST: Duration = Duration::from_secs(1);
 /// How often we clean up.
 const CLEAN_EVERY: Duration = Duration::from_secs(30);
-/// Rows that one step removes, so that no writer waits long for it.
-const CLEAN_ROWS: i64 = 500;
+/// The pause after a step, at least, and as many times as long as the step: a sixth of a writer's time, while there is something to do.
+const CLEAN_PAUSE: (Duration, u32) = (Duration::from_millis(10), 5);
 /// Clients that one step removes, each with all that it was allowed.
 const CLEAN_CLIENTS: i64 = 20;
-/// The pause between two steps.
-const CLEAN_PAUSE: Duration = Duration::from_millis(50);
 /// By more than this no clock is set in the course of things.
 const CLOCK_MOVED_S: i64 = 60 * 60;
 /// So long nothing is removed by a clock that was moved: time to see it, and to set it right.
@@ -112,16 +110,13 @@ async fn clean_up(app: App) {
                 Err(_) => continue,
             },
         };
-        while trust.is_given(app.now(), Instant::now()) {
-            match clean_step(&app).await {
-                Ok(0) => break,
-                Ok(rows) => tracing::debug!("Cleaned up {rows} rows"),
-                Err(error) => {
-                    tracing::warn!(cause = %error, "Cannot clean up just now");
-                    break;
-                }
+        for what in Purge::ALL {
+            if let Err(error) = purge(&app, what, trust).await {
+                tracing::warn!(cause = %error, "Cannot clean up {} just now", what.table());
             }
-            sleep(CLEAN_PAUSE).await;
+        }
+        if let Err(error) = remove_unused_clients(&app, trust).await {
+            tracing::warn!(cause = %error, "Cannot remove unused clients just now");
         }
     }
 }
@@ -157,10 +152,27 @@ impl Trust {
     }
 }
 
-async fn clean_step(app: &App) -> Result<u64, StoreError> {
-    let now = app.now();
-    let rows = app.store.write(app.write_deadline(), move |tx| tx.cleanup(now, CLEAN_ROWS)).await?;
-    Ok(rows + registration::remove_unused(app, CLEAN_CLIENTS).await?)
+/// Goes through one table.
+async fn purge(app: &App, what: Purge, trust: &mut Trust) -> Result<(), StoreError> {
+    let mut pace = Pace::default();
+    while trust.is_given(app.now(), Instant::now()) {
+        let step = app.store.purge(app.write_deadline(), what, app.now(), &mut pace).await?;
+        if step.is_last {
+            break;
+        }
+        let (least, times) = CLEAN_PAUSE;
+        sleep(least.max(step.took * times)).await;
+    }
+    Ok(())
+}
+
+async fn remove_unused_clients(app: &App, trust: &mut Trust) -> Result<(), StoreError> {
+    while trust.is_given(app.now(), Instant::now())
+        && registration::remove_unused(app, CLEAN_CLIENTS).await? > 0
+    {
+        sleep(CLEAN_PAUSE.0).await;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use std::time::Duration;
 use authmachine_jose::Algorithm;
 use authmachine_protocol::names::IMPLICIT;
 use authmachine_protocol::{GrantType, Timestamp};
-use authmachine_store::Stats;
+use authmachine_store::{Histogram, Stats};
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -294,14 +294,40 @@ impl Metrics {
             "Units of work whose time was up before they began.",
             store.skipped,
         );
-        page.single("store_commits_total", "counter", "Transactions committed.", store.commits);
-        page.single("store_last_batch", "gauge", "Units of work in the last transaction.", store.last_batch);
-        page.single(
-            "store_commit_seconds_total",
-            "counter",
-            "Time spent in COMMIT.",
-            store.commit_time.as_secs_f64(),
+        page.histogram("store_batch_units", "Units of work in a transaction.", &store.batches, 1.0);
+        page.histogram("store_commit_seconds", "Time of a COMMIT.", &store.commits, 1e-6);
+        page.histogram(
+            "store_hold_seconds",
+            "Time in which a writer was away from the queue: a transaction, and what moving the log took.",
+            &store.holds,
+            1e-6,
         );
+        page.single(
+            "store_longest_hold_seconds",
+            "gauge",
+            "The longest of these since the start.",
+            store.longest_hold.as_secs_f64(),
+        );
+        page.head("store_purged_rows_total", "counter", "Rows removed because they were over, by table.");
+        for (table, rows) in &store.purged {
+            page.line("store_purged_rows_total", &format!("table=\"{table}\""), rows);
+        }
+        if let (Some(file), Some(log)) = (store.file_bytes, store.log_bytes) {
+            page.single("store_file_bytes", "gauge", "Size of the database's file.", file);
+            page.single("store_log_bytes", "gauge", "Size of its write-ahead log.", log);
+            page.single(
+                "store_checkpoint_pages_total",
+                "counter",
+                "Pages moved from the log into the file.",
+                store.checkpoint_pages,
+            );
+            page.single(
+                "store_checkpoint_seconds_total",
+                "counter",
+                "Time spent moving them.",
+                store.checkpoint_time.as_secs_f64(),
+            );
+        }
         page.text
     }
 
@@ -365,6 +391,21 @@ impl Page {
         self.line(name, "", value);
     }
 
+    /// `unit`: what one of its values is, as it is shown.
+    fn histogram(&mut self, name: &str, help: &str, histogram: &Histogram, unit: f64) {
+        self.head(name, "histogram", help);
+        let mut below = 0;
+        #[expect(clippy::cast_precision_loss, reason = "seconds with 15 digits are enough")]
+        let shown = |value: u64| value as f64 * unit;
+        for (end, count) in &histogram.buckets {
+            below += count;
+            self.line(&format!("{name}_bucket"), &format!("le=\"{}\"", shown(*end)), below);
+        }
+        self.line(&format!("{name}_bucket"), "le=\"+Inf\"", histogram.count);
+        self.line(&format!("{name}_sum"), "", shown(histogram.sum));
+        self.line(&format!("{name}_count"), "", histogram.count);
+    }
+
     fn counter(&mut self, name: &str, help: &str, counter: &AtomicU64) {
         self.single(name, "counter", help, counter.load(Relaxed));
     }
@@ -394,7 +435,14 @@ mod tests {
         metrics.registration(Registered::Deleted);
         metrics.connections.accepted.fetch_add(3, Relaxed);
         metrics.connections.closed.fetch_add(1, Relaxed);
-        let text = metrics.render(&Stats { commit_time: Duration::from_millis(1_500), ..Stats::default() });
+        let text = metrics.render(&Stats {
+            commits: Histogram { buckets: vec![(500, 2), (1_000, 3)], count: 6, sum: 1_500_000 },
+            longest_hold: Duration::from_millis(20),
+            purged: vec![("grants", 7)],
+            file_bytes: Some(4_096),
+            log_bytes: Some(0),
+            ..Stats::default()
+        });
         for line in [
             r#"authmachine_http_requests_total{route="/oidc/token",status="2xx"} 1"#,
             r#"authmachine_http_requests_total{route="/oidc/token",status="4xx"} 1"#,
@@ -419,7 +467,14 @@ mod tests {
             r#"authmachine_registrations_total{change="registered"} 0"#,
             r#"authmachine_registrations_total{change="deleted"} 1"#,
             "authmachine_connections_open 2",
-            "authmachine_store_commit_seconds_total 1.5",
+            r#"authmachine_store_commit_seconds_bucket{le="0.0005"} 2"#,
+            r#"authmachine_store_commit_seconds_bucket{le="0.001"} 5"#,
+            r#"authmachine_store_commit_seconds_bucket{le="+Inf"} 6"#,
+            "authmachine_store_commit_seconds_sum 1.5",
+            "authmachine_store_commit_seconds_count 6",
+            "authmachine_store_longest_hold_seconds 0.02",
+            r#"authmachine_store_purged_rows_total{table="grants"} 7"#,
+            "authmachine_store_file_bytes 4096",
         ] {
             assert!(text.lines().any(|shown| shown == line), "{line} in\n{text}");
         }

@@ -4,12 +4,14 @@
 //! step looks at the next rows by id, and a counter remembers how far it came. Tables whose rows end in the order in which
 //! they were made lose their oldest.
 
+use std::time::{Duration, Instant};
+
 use authmachine_provider::Timestamp;
 
 use crate::error::StoreError;
 use crate::statements::statements;
 use crate::unit::Tx;
-use crate::value::params;
+use crate::value::{Param, params};
 
 /// A code stays for ten minutes after its end: presented a second time, it still revokes what it gave (RFC 6749 §4.1.2).
 const CODES_S: i64 = 10 * 60;
@@ -82,58 +84,188 @@ statements! {
     SIGNING_KEYS = "DELETE FROM signing_keys WHERE expires_at <= $1";
 }
 
-/// A sweep: its counter, the window and the deletion.
-type Sweep = (&'static str, &'static str, &'static str);
+/// The tables with rows that are over some time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "they are the tables")]
+pub enum Purge {
+    AccessTokens,
+    RefreshFamilies,
+    Grants,
+    Sessions,
+    Interactions,
+    AuthorizationCodes,
+    Throttles,
+    AssertionIds,
+    Events,
+    Changes,
+    SigningKeys,
+}
 
-const SWEEPS: [Sweep; 4] = [
-    ("sweep access_tokens", ACCESS_TOKENS, SWEEP_ACCESS_TOKENS),
-    ("sweep refresh_families", REFRESH_FAMILIES, SWEEP_REFRESH_FAMILIES),
-    ("sweep grants", GRANTS, SWEEP_GRANTS),
-    ("sweep sessions", SESSIONS, SWEEP_SESSIONS),
-];
+impl Purge {
+    /// All of them.
+    pub const ALL: [Self; 11] = [
+        Self::AccessTokens,
+        Self::RefreshFamilies,
+        Self::Grants,
+        Self::Sessions,
+        Self::Interactions,
+        Self::AuthorizationCodes,
+        Self::Throttles,
+        Self::AssertionIds,
+        Self::Events,
+        Self::Changes,
+        Self::SigningKeys,
+    ];
+
+    /// The table's name.
+    pub const fn table(self) -> &'static str {
+        match self {
+            Self::AccessTokens => "access_tokens",
+            Self::RefreshFamilies => "refresh_families",
+            Self::Grants => "grants",
+            Self::Sessions => "sessions",
+            Self::Interactions => "interactions",
+            Self::AuthorizationCodes => "authorization_codes",
+            Self::Throttles => "throttles",
+            Self::AssertionIds => "assertion_ids",
+            Self::Events => "events",
+            Self::Changes => "changes",
+            Self::SigningKeys => "signing_keys",
+        }
+    }
+}
+
+/// What a step did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// Rows that were over and are gone.
+    pub removed: u64,
+    /// Whether it came to the end of the table.
+    pub is_last: bool,
+    /// How long it held its writer, without the commit.
+    pub took: Duration,
+}
+
+/// How many rows a step goes over: as many as fit into [`Pace::TIME`], by what the steps before took.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pace {
+    rows: i64,
+}
+
+impl Pace {
+    /// How long a step should hold a writer. What it changed is then to be committed and moved from the log into the file,
+    /// which takes about twice as long again.
+    pub const TIME: Duration = Duration::from_millis(4);
+    const ROWS: std::ops::RangeInclusive<i64> = 16..=16_384;
+
+    /// Rows of the next step.
+    pub const fn rows(self) -> i64 {
+        self.rows
+    }
+
+    /// After a step that took so long: one too long halves the next, one of less than half the time doubles it.
+    #[must_use]
+    pub fn after(self, took: Duration) -> Self {
+        let rows = match took {
+            long if long > Self::TIME => self.rows / 2,
+            short if short < Self::TIME / 2 => self.rows * 2,
+            _ => self.rows,
+        };
+        Self { rows: rows.clamp(*Self::ROWS.start(), *Self::ROWS.end()) }
+    }
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self { rows: 256 }
+    }
+}
 
 impl Tx {
-    /// Goes one step through each table that grows, over at most `rows` rows in each, and removes what is over at `now`. How
-    /// many rows it looked at or removed; 0 once it has gone through all of them, and the next call begins again.
-    pub fn cleanup(&mut self, now: Timestamp, rows: i64) -> Result<u64, StoreError> {
-        let mut done = 0;
-        for sweep in SWEEPS {
-            done += self.sweep(sweep, now, rows)?;
-        }
-        if done == 0 {
-            for (counter, ..) in SWEEPS {
-                self.run(SET_SWEEP, params![counter, i64::MIN])?;
+    /// Goes one step through a table, over at most `rows` rows, and removes what is over at `now`. After the last step the next
+    /// one begins again.
+    pub fn purge(&mut self, what: Purge, now: Timestamp, rows: i64) -> Result<Step, StoreError> {
+        let began = Instant::now();
+        let (removed, is_last) = match what {
+            Purge::AccessTokens => {
+                self.sweep("access_tokens", ACCESS_TOKENS, SWEEP_ACCESS_TOKENS, now, rows)?
             }
-        }
-        done += self.run(INTERACTIONS, params![rows, now])?;
-        done += self.run(CODES, params![rows, now.plus_seconds(-CODES_S)])?;
-        done += self.run(THROTTLES, params![now, rows])?;
-        done += self.run(ASSERTION_IDS, params![now, rows])?;
-        done += self.run(EVENTS, params![rows, now.plus_seconds(-EVENTS_S)])?;
-        let last = self.current_revision()? - CHANGES;
-        done += self.run(OLD_CHANGES, params![rows, now.plus_seconds(-CHANGES_S), last])?;
-        let keys = self.run(SIGNING_KEYS, params![now])?;
-        if keys > 0 {
-            self.note("signing_key", 0, Some(now))?;
-        }
-        Ok(done + keys)
+            Purge::RefreshFamilies => {
+                self.sweep("refresh_families", REFRESH_FAMILIES, SWEEP_REFRESH_FAMILIES, now, rows)?
+            }
+            Purge::Grants => self.sweep("grants", GRANTS, SWEEP_GRANTS, now, rows)?,
+            Purge::Sessions => self.sweep("sessions", SESSIONS, SWEEP_SESSIONS, now, rows)?,
+            Purge::Interactions => self.remove(INTERACTIONS, params![rows, now], rows)?,
+            Purge::AuthorizationCodes => {
+                self.remove(CODES, params![rows, now.plus_seconds(-CODES_S)], rows)?
+            }
+            Purge::Throttles => self.remove(THROTTLES, params![now, rows], rows)?,
+            Purge::AssertionIds => self.remove(ASSERTION_IDS, params![now, rows], rows)?,
+            Purge::Events => self.remove(EVENTS, params![rows, now.plus_seconds(-EVENTS_S)], rows)?,
+            Purge::Changes => {
+                let last = self.current_revision()? - CHANGES;
+                self.remove(OLD_CHANGES, params![rows, now.plus_seconds(-CHANGES_S), last], rows)?
+            }
+            Purge::SigningKeys => {
+                let keys = self.run(SIGNING_KEYS, params![now])?;
+                if keys > 0 {
+                    self.note("signing_key", 0, Some(now))?;
+                }
+                (keys, true)
+            }
+        };
+        Ok(Step { removed, is_last, took: began.elapsed() })
+    }
+
+    /// Removes with one statement, which takes `rows` rows if there are so many.
+    fn remove(
+        &mut self,
+        sql: &'static str,
+        params: &[Param<'_>],
+        rows: i64,
+    ) -> Result<(u64, bool), StoreError> {
+        let removed = self.run(sql, params)?;
+        Ok((removed, removed < rows.unsigned_abs()))
     }
 
     fn sweep(
         &mut self,
-        (counter, window, delete): Sweep,
+        table: &'static str,
+        window: &'static str,
+        delete: &'static str,
         now: Timestamp,
         rows: i64,
-    ) -> Result<u64, StoreError> {
-        let after: Option<i64> = self.one(FIND_SWEEP, params![counter], |row| row.get())?;
+    ) -> Result<(u64, bool), StoreError> {
+        let counter = format!("sweep {table}");
+        let after: Option<i64> = self.one(FIND_SWEEP, params![&counter], |row| row.get())?;
         let after = after.unwrap_or(i64::MIN);
         let next: Option<(i64, Option<i64>)> =
             self.one(window, params![after, rows], |row| Ok((row.get()?, row.get()?)))?;
-        let Some((count, Some(last))) = next else { return Ok(0) };
-        self.run(delete, params![after, last, now])?;
-        // At the end it waits for the other sweeps, and does not run after rows that are made just now.
-        let next = if count < rows { i64::MAX } else { last };
-        self.run(SET_SWEEP, params![counter, next])?;
-        Ok(count.unsigned_abs())
+        let (removed, count, last) = match next {
+            Some((count, Some(last))) => (self.run(delete, params![after, last, now])?, count, last),
+            _ => (0, 0, after),
+        };
+        let is_last = count < rows;
+        self.run(SET_SWEEP, params![&counter, if is_last { i64::MIN } else { last }])?;
+        Ok((removed, is_last))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_that_took_long_halves_the_next_and_a_quick_one_doubles_it() {
+        let ms = Duration::from_millis;
+        let mut pace = Pace::default();
+        let mut rows = Vec::new();
+        for took in [ms(1), ms(1), ms(3), ms(5), ms(60), ms(4), ms(2), ms(1)] {
+            pace = pace.after(took);
+            rows.push(pace.rows());
+        }
+        assert_eq!(rows, [512, 1_024, 1_024, 512, 256, 256, 256, 512]);
+        let after = |took| (0..100).fold(Pace::default(), |pace, _| pace.after(took)).rows();
+        assert_eq!((after(ms(0)), after(ms(100))), (16_384, 16), "never without end, never nothing");
     }
 }

@@ -73,8 +73,8 @@ pub(crate) struct Shared {
 
 impl Shared {
     /// Whether `unit` is worth beginning; answers it if not.
-    fn admit(&self, unit: Box<dyn Unit>) -> Option<Box<dyn Unit>> {
-        if unit.is_stale(Instant::now()) {
+    fn admit(&self, unit: Box<dyn Unit>, now: Instant) -> Option<Box<dyn Unit>> {
+        if unit.is_stale(now) {
             self.counters.skipped();
             unit.answer(Err(unavailable("the deadline passed before the unit began")));
             return None;

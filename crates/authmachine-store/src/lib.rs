@@ -39,11 +39,12 @@ mod users;
 mod value;
 
 pub use changes::Change;
+pub use cleanup::{Pace, Purge, Step};
 pub use client_logos::Logo;
 pub use error::{OpenError, StoreError};
 pub use faults::Faults;
 pub use settings::Settings;
-pub use stats::Stats;
+pub use stats::{Histogram, Stats};
 pub use store::{Marker, Store};
 pub use unit::{Reads, Tx};
 pub use users::Inserted;

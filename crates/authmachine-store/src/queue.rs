@@ -12,11 +12,13 @@ pub(crate) struct Queue<T> {
 struct State<T> {
     items: VecDeque<T>,
     closed: bool,
+    /// Threads in [`Queue::pop`] that found nothing. Waking costs a call of the kernel, so nobody is woken who does not sleep.
+    waiting: usize,
 }
 
 impl<T> Queue<T> {
     pub(crate) fn new(capacity: usize) -> Self {
-        let state = State { items: VecDeque::new(), closed: false };
+        let state = State { items: VecDeque::new(), closed: false, waiting: 0 };
         Self { state: Mutex::new(state), filled: Condvar::new(), capacity }
     }
 
@@ -32,8 +34,11 @@ impl<T> Queue<T> {
             return Err(item);
         }
         state.items.push_back(item);
+        let is_awaited = state.waiting > 0;
         drop(state);
-        self.filled.notify_one();
+        if is_awaited {
+            self.filled.notify_one();
+        }
         Ok(())
     }
 
@@ -47,7 +52,9 @@ impl<T> Queue<T> {
             if state.closed {
                 return None;
             }
+            state.waiting += 1;
             state = self.filled.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state.waiting -= 1;
         }
     }
 

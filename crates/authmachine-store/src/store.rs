@@ -7,8 +7,10 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use authmachine_provider::Timestamp;
 use tokio::sync::oneshot;
 
+use crate::cleanup::{Pace, Purge, Step};
 use crate::engine::{Connection, Shared, postgres, sqlite};
 use crate::error::{OpenError, StoreError, unavailable};
 use crate::faults::Faults;
@@ -21,6 +23,8 @@ use crate::unit::{Caller, Reads, Tx, Unit, Work};
 
 /// The database's file in the data folder.
 const FILE: &str = "authmachine.db";
+/// Its write-ahead log, as SQLite calls it.
+const LOG: &str = "authmachine.db-wal";
 /// The lock file beside it.
 const LOCK: &str = "serve.lock";
 /// The longest wait for a read that has to queue.
@@ -279,9 +283,37 @@ impl Store {
         Ok(all().count())
     }
 
+    /// Goes one step through a table and removes what is over at `now`, at a pace that holds no writer for long. The step after
+    /// the last begins again.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn purge(
+        &self,
+        deadline: Instant,
+        what: Purge,
+        now: Timestamp,
+        pace: &mut Pace,
+    ) -> Result<Step, StoreError> {
+        let rows = pace.rows();
+        let step = self.write(deadline, move |tx| tx.purge(what, now, rows)).await?;
+        *pace = pace.after(step.took);
+        self.inner.shared.counters.purged(what, step.removed);
+        Ok(step)
+    }
+
     /// Counters for metrics.
     pub fn stats(&self) -> Stats {
-        self.inner.shared.counters.read(self.inner.shared.queue.len())
+        let bytes = |name: &str| {
+            let file = self.inner.files.as_ref()?.folder.join(name);
+            Some(file.metadata().map_or(0, |file| file.len()))
+        };
+        Stats {
+            queue: u64::try_from(self.inner.shared.queue.len()).unwrap_or(u64::MAX),
+            file_bytes: bytes(FILE),
+            log_bytes: bytes(LOG),
+            ..self.inner.shared.counters.read()
+        }
     }
 
     /// Faults on demand, for tests.

@@ -10,7 +10,7 @@ use authmachine_provider::event::{Event, EventKind};
 use authmachine_provider::ids::Kind;
 use authmachine_provider::user::User;
 use authmachine_server::{App, Issuer, Settings};
-use authmachine_store::{Store, StoreError, Tx};
+use authmachine_store::{Purge, Store, StoreError, Tx};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
@@ -201,6 +201,14 @@ impl TestServer {
         let line = page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
         line.and_then(|value| value.parse().ok())
             .unwrap_or_else(|| panic!("there is a metric {name}:\n{page}"))
+    }
+
+    /// Removes what is over, as the server's job does in time, in small steps.
+    pub async fn purge(&self) {
+        let now = self.clock().now();
+        for what in Purge::ALL {
+            while !self.write(move |tx| tx.purge(what, now, 10)).await.is_last {}
+        }
     }
 
     /// The events so far, oldest first.

@@ -153,7 +153,8 @@ fn borrow<'a>(params: &'a [Param<'_>]) -> Vec<&'a (dyn ToSql + Sync)> {
 pub(crate) fn work_loop(tx: Tx, shared: &Shared) {
     let mut worker = Worker { tx, shared };
     while let Some(unit) = shared.queue.pop() {
-        let Some(unit) = shared.admit(unit) else { continue };
+        let began = Instant::now();
+        let Some(unit) = shared.admit(unit, began) else { continue };
         if unit.writes() {
             worker.write(unit)
         } else {
@@ -162,6 +163,7 @@ pub(crate) fn work_loop(tx: Tx, shared: &Shared) {
         if worker.tx.reads.failure.as_ref().is_some_and(|failure| failure.lost) {
             worker.link().drop_client();
         }
+        shared.counters.held(began.elapsed());
     }
 }
 

@@ -2,12 +2,14 @@
 
 use std::cell::Cell;
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection as Sqlite, OpenFlags, params_from_iter};
+use rusqlite::hooks::Wal;
+use rusqlite::wal::CheckpointMode;
+use rusqlite::{Connection as Sqlite, MAIN_DB, OpenFlags, params_from_iter};
 
 use super::{Connection, EachRow, Shared, run_hooks};
 use crate::dialect::{SQLITE_BEGIN, sqlite_failure};
@@ -22,8 +24,12 @@ const BATCH_UNITS: usize = 256;
 const BATCH_TIME: Duration = Duration::from_millis(2);
 /// How long a writer waits for one of another process (the command line beside a running server).
 const BUSY: Duration = Duration::from_millis(1_500);
-/// Pages after which a commit moves the log into the file: more gives longer pauses (design.md, measured limits).
-const CHECKPOINT_PAGES: i64 = 200;
+/// Pages after which the log is moved into the file: more gives longer pauses.
+const CHECKPOINT_PAGES: u32 = 200;
+/// What the writer may keep of the file: rows of tokens that are refreshed are all over it.
+const WRITER_CACHE_KIB: i64 = 16 << 10;
+/// What the log's file keeps of its length when it begins anew, after a large transaction or a long reader.
+const LOG_BYTES: i64 = 4 << 20;
 
 /// Opens the file for the writer, or read-only for a reader.
 pub(crate) fn connect(path: &Path, synchronous: Option<Synchronous>) -> Result<Box<Sqlite>, StoreError> {
@@ -47,7 +53,8 @@ pub(crate) fn connect(path: &Path, synchronous: Option<Synchronous>) -> Result<B
             };
             connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
             connection.pragma_update(None, "synchronous", level)?;
-            connection.pragma_update_and_check(None, "wal_autocheckpoint", CHECKPOINT_PAGES, |_| Ok(()))?;
+            connection.pragma_update_and_check(None, "journal_size_limit", LOG_BYTES, |_| Ok(()))?;
+            connection.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
         }
         Ok(Box::new(connection))
     };
@@ -114,11 +121,75 @@ pub(crate) fn reader(path: &Path, shared: &Shared) -> Result<Reads, StoreError> 
     Ok(Reads::new(Connection::Sqlite(connect(path, None)?), Arc::clone(&shared.faults)))
 }
 
-/// The writer thread: takes what is queued, runs each unit in a savepoint of one durable transaction, commits, answers.
+/// The writer thread: takes what is queued, runs it in one durable transaction, commits, answers, and then sees to the log.
 pub(crate) fn write_loop(mut tx: Tx, shared: &Shared) {
+    let mut log = Log::watch(&mut tx);
     while let Some(unit) = shared.queue.pop() {
-        if let Some(unit) = shared.admit(unit) {
-            Batch { tx: &mut tx, shared, done: Vec::new() }.run(unit);
+        let began = Instant::now();
+        if let Some(unit) = shared.admit(unit, began) {
+            Batch { tx: &mut tx, shared, done: Vec::new(), with_savepoints: false }.run(unit, began);
+        }
+        log.move_if_long(&tx, shared);
+        shared.counters.held(began.elapsed());
+    }
+    // So the file alone is the whole database once nobody serves from it. Another process may need the log: then it stays.
+    let _ = connection(&tx).wal_checkpoint_v2(Some(MAIN_DB), CheckpointMode::TRUNCATE);
+}
+
+fn connection(tx: &Tx) -> &Sqlite {
+    match &tx.reads.connection {
+        Connection::Sqlite(connection) => connection,
+        Connection::Postgres(_) => unreachable!("the writer of SQLite has a connection to SQLite"),
+    }
+}
+
+/// The write-ahead log. The writer moves it into the file itself, after the answers, when it has grown by some pages: SQLite
+/// would do it within COMMIT, and a thread of its own lets the log grow without end under load.
+struct Log {
+    /// Its pages after the last commit.
+    pages: Arc<AtomicU32>,
+    seen: u32,
+    moved: u32,
+    due: u32,
+}
+
+impl Log {
+    fn watch(tx: &mut Tx) -> Self {
+        let pages = Arc::new(AtomicU32::new(0));
+        let told = Arc::clone(&pages);
+        let Connection::Sqlite(connection) = &mut tx.reads.connection else {
+            unreachable!("the writer of SQLite has a connection to SQLite")
+        };
+        // This takes the place of SQLite's own checkpoints, which are a hook as well.
+        let hook = connection.wal_hook(Some(move |_: &mut Wal, pages: i32| {
+            told.store(pages.unsigned_abs(), Ordering::Relaxed);
+            Ok(())
+        }));
+        hook.expect("a connection takes a hook");
+        Self { pages, seen: 0, moved: 0, due: CHECKPOINT_PAGES }
+    }
+
+    fn move_if_long(&mut self, tx: &Tx, shared: &Shared) {
+        let pages = self.pages.load(Ordering::Relaxed);
+        if pages < self.seen {
+            // All of it was in the file and nobody read it, so SQLite began it anew.
+            (self.moved, self.due) = (0, CHECKPOINT_PAGES);
+        }
+        self.seen = pages;
+        if pages < self.due {
+            return;
+        }
+        // Whether or not a reader stood in the way of some pages, the next try has as many new ones.
+        self.due = pages.saturating_add(CHECKPOINT_PAGES);
+        let began = Instant::now();
+        match connection(tx).wal_checkpoint_v2(Some(MAIN_DB), CheckpointMode::PASSIVE) {
+            Ok((_, moved)) => {
+                let before = std::mem::replace(&mut self.moved, moved.unsigned_abs());
+                let pages = self.moved.saturating_sub(before);
+                shared.counters.checkpointed(pages.into(), began.elapsed());
+            }
+            // A full disk: the log holds what was committed, and grows until there is room.
+            Err(error) => tracing::warn!(%error, "The log could not be moved into the database's file"),
         }
     }
 }
@@ -127,27 +198,25 @@ struct Batch<'a> {
     tx: &'a mut Tx,
     shared: &'a Shared,
     done: Vec<(Box<dyn Unit>, Vec<Hook>)>,
+    /// Units that fail are rare and savepoints are not free: only a batch in which one has failed has them.
+    with_savepoints: bool,
 }
 
 /// The transaction is gone, with everything in it.
 struct Gone(StoreError);
 
 impl Batch<'_> {
-    fn run(mut self, first: Box<dyn Unit>) {
-        let began = Instant::now();
+    fn run(mut self, first: Box<dyn Unit>, began: Instant) {
         if let Err(error) = self.control(SQLITE_BEGIN) {
             self.shared.counters.failed(1);
             return first.answer(Err(error));
         }
         let mut next = Some(first);
         while let Some(unit) = next {
-            if let Some(unit) = self.shared.admit(unit)
-                && let Err(Gone(error)) = self.step(unit)
-            {
+            if let Err(Gone(error)) = self.step(unit) {
                 return self.fail(&error);
             }
-            let more = self.done.len() < BATCH_UNITS && began.elapsed() < BATCH_TIME;
-            next = if more { self.shared.queue.try_pop() } else { None };
+            next = self.next(began);
         }
         if self.done.is_empty() {
             // Nothing to keep; an error here shows at the next BEGIN.
@@ -157,33 +226,56 @@ impl Batch<'_> {
         self.commit();
     }
 
-    /// Runs one unit in a savepoint of its own.
-    fn step(&mut self, mut unit: Box<dyn Unit>) -> Result<(), Gone> {
-        if let Err(error) = self.control("SAVEPOINT unit") {
-            unit.answer(Err(error.clone()));
-            return Err(Gone(error));
-        }
-        match self.tx.attempt(&mut *unit) {
-            Ok(()) => match self.control("RELEASE unit") {
-                Ok(()) => {
-                    self.done.push((unit, std::mem::take(&mut self.tx.hooks)));
-                    Ok(())
-                }
-                Err(error) => {
-                    unit.answer(Err(error.clone()));
-                    Err(Gone(error))
-                }
-            },
-            Err(error) => {
-                self.shared.counters.failed(1);
-                unit.answer(Err(error));
-                // A full disk ends the whole transaction, not only the savepoint.
-                if self.is_over() {
-                    return Err(Gone(unavailable("the transaction was rolled back by the database")));
-                }
-                self.control("ROLLBACK TO unit").and_then(|()| self.control("RELEASE unit")).map_err(Gone)
+    /// The next unit that is worth beginning, if the batch may have one more.
+    fn next(&self, began: Instant) -> Option<Box<dyn Unit>> {
+        loop {
+            let now = Instant::now();
+            if self.done.len() >= BATCH_UNITS || now.duration_since(began) >= BATCH_TIME {
+                return None;
+            }
+            if let Some(unit) = self.shared.admit(self.shared.queue.try_pop()?, now) {
+                return Some(unit);
             }
         }
+    }
+
+    /// Runs one unit. One that fails is answered, and leaves nothing behind.
+    fn step(&mut self, mut unit: Box<dyn Unit>) -> Result<(), Gone> {
+        let ran = self.savepoint("SAVEPOINT unit").and_then(|()| {
+            self.tx.attempt(&mut *unit)?;
+            self.savepoint("RELEASE unit")
+        });
+        let Err(error) = ran else {
+            self.done.push((unit, std::mem::take(&mut self.tx.hooks)));
+            return Ok(());
+        };
+        self.shared.counters.failed(1);
+        unit.answer(Err(error));
+        // A full disk ends the whole transaction, not only the savepoint.
+        if self.is_over() {
+            return Err(Gone(unavailable("the transaction was rolled back by the database")));
+        }
+        if self.with_savepoints {
+            return self
+                .control("ROLLBACK TO unit")
+                .and_then(|()| self.control("RELEASE unit"))
+                .map_err(Gone);
+        }
+        self.run_again()
+    }
+
+    /// Runs the units before one that failed again, in a new transaction with savepoints.
+    fn run_again(&mut self) -> Result<(), Gone> {
+        self.with_savepoints = true;
+        self.control("ROLLBACK").and_then(|()| self.control(SQLITE_BEGIN)).map_err(Gone)?;
+        let mut before = std::mem::take(&mut self.done).into_iter();
+        while let Some((unit, _)) = before.next() {
+            if let Err(gone) = self.step(unit) {
+                self.done.extend(before);
+                return Err(gone);
+            }
+        }
+        Ok(())
     }
 
     fn commit(mut self) {
@@ -214,19 +306,16 @@ impl Batch<'_> {
         }
     }
 
-    fn connection(&self) -> &Sqlite {
-        match &self.tx.reads.connection {
-            Connection::Sqlite(connection) => connection,
-            Connection::Postgres(_) => unreachable!("the writer of SQLite has a connection to SQLite"),
-        }
+    fn is_over(&self) -> bool {
+        connection(self.tx).is_autocommit()
     }
 
-    fn is_over(&self) -> bool {
-        self.connection().is_autocommit()
+    fn savepoint(&self, sql: &str) -> Result<(), StoreError> {
+        if self.with_savepoints { self.control(sql) } else { Ok(()) }
     }
 
     fn control(&self, sql: &str) -> Result<(), StoreError> {
-        execute(self.connection(), sql, &[]).map(drop).map_err(|failure| failure.error)
+        execute(connection(self.tx), sql, &[]).map(drop).map_err(|failure| failure.error)
     }
 }
 

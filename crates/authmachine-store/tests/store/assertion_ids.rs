@@ -1,4 +1,5 @@
 use authmachine_provider::ids::ClientId;
+use authmachine_store::Purge;
 
 use crate::records::{LATER, NOW};
 use crate::support::both_engines;
@@ -26,7 +27,7 @@ both_engines! {
             tx.take_assertion_id(SHOP, &[99; 32], NOW.plus_ms(1)).map(drop)
         }).await;
         for left in [16, 6, 1, 1] {
-            store.write(|tx| tx.cleanup(NOW, 10)).await;
+            store.write(|tx| tx.purge(Purge::AssertionIds, NOW, 10)).await;
             assert_eq!(store.count("assertion_ids"), left);
         }
         assert!(!store.write(|tx| tx.take_assertion_id(SHOP, &[99; 32], LATER)).await);

@@ -8,25 +8,31 @@ use authmachine_provider::interaction::Interaction;
 use authmachine_provider::keys::SigningKeyRecord;
 use authmachine_provider::refresh_token::RefreshFamily;
 use authmachine_provider::throttle::FORGET_AFTER_S;
+use authmachine_store::{Pace, Purge};
 
 use crate::records::{
     BROWSER, LATER, NOW, access_token, client, code, event, grant, interaction, object, own_grant, presented,
     refresh_family, session, signing_key, user,
 };
-use crate::support::{TestStore, both_engines};
+use crate::support::{TestStore, both_engines, soon};
 
 const DAY_S: i64 = 24 * 60 * 60;
 /// The last moment before `NOW`, and the first after it: what ends there is over, or not.
 const JUST: [Timestamp; 2] = [NOW, NOW.plus_ms(1)];
 
-/// Cleans until there is nothing left to do; how many steps it took.
+/// Cleans every table; how many steps it took.
 async fn clean(store: &TestStore, now: Timestamp, rows: i64) -> usize {
-    for step in 1..1_000 {
-        if store.write(move |tx| tx.cleanup(now, rows)).await == 0 {
-            return step;
+    let mut steps = 0;
+    for what in Purge::ALL {
+        loop {
+            steps += 1;
+            assert!(steps < 1_000, "cleaning never ends");
+            if store.write(move |tx| tx.purge(what, now, rows)).await.is_last {
+                break;
+            }
         }
     }
-    panic!("cleaning never ends");
+    steps
 }
 
 fn fresh<T>(make: impl Fn(Timestamp) -> T) -> [T; 2] {
@@ -123,23 +129,45 @@ both_engines! {
             (0..25_u8).try_for_each(|n| tx.count_try(&[n; 32], NOW.plus_seconds(-2 * DAY_S)))?;
             events.iter().try_for_each(|event| tx.insert_event(event))
         }).await;
-        let tables = ["access_tokens", "throttles", "events"];
-        let mut before = tables.map(|table| store.count(table));
-        let mut steps = 0;
-        while store.write(|tx| tx.cleanup(NOW, 10)).await > 0 {
-            let after = tables.map(|table| store.count(table));
-            for (table, (before, after)) in tables.iter().zip(before.iter().zip(after)) {
-                assert!((before - 10..=*before).contains(&after), "{table}: {before} to {after}");
+        for (what, left, steps) in [(Purge::AccessTokens, 19, 6), (Purge::Throttles, 0, 3), (Purge::Events, 0, 3)] {
+            let table = what.table();
+            let mut before = store.count(table);
+            for n in 1..=steps {
+                let step = store.write(move |tx| tx.purge(what, NOW, 10)).await;
+                let after = store.count(table);
+                assert!((before - 10..=before).contains(&after), "{table}: {before} to {after}");
+                assert_eq!((step.removed, step.is_last), ((before - after).unsigned_abs(), n == steps), "{table}");
+                before = after;
             }
-            before = after;
-            steps += 1;
+            assert_eq!(before, left, "{table}");
         }
-        assert_eq!((before, steps), ([19, 0, 0], 6));
 
         // The next round finds what ended since, wherever it stands.
         store.run_sql("UPDATE access_tokens SET expires_at = 0");
-        assert_eq!(clean(&store, NOW, 10).await, 3);
+        clean(&store, NOW, 10).await;
         assert_eq!(store.count("access_tokens"), 0);
+    }
+
+    async fn a_purge_goes_faster_while_its_steps_are_quick_and_counts_what_it_removed(store: TestStore) {
+        store.write(|tx| {
+            let grant = own_grant(&client("shop")).id;
+            (0..700).try_for_each(|_| tx.insert_access_token(&access_token(), &[1; 32], grant))
+        }).await;
+        let mut pace = Pace::default();
+        let mut steps = 0;
+        loop {
+            let before = pace;
+            let step = store.purge(soon(), Purge::AccessTokens, LATER, &mut pace).await.expect("it goes well");
+            steps += 1;
+            assert_eq!(pace, before.after(step.took), "by what the step took, whatever that was");
+            if step.is_last {
+                break;
+            }
+        }
+        assert!(steps < 60, "{steps}");
+        assert_eq!(store.count("access_tokens"), 0);
+        let purged: Vec<_> = store.stats().purged.into_iter().filter(|(_, rows)| *rows > 0).collect();
+        assert_eq!(purged, [("access_tokens", 700)]);
     }
 
     async fn a_sweep_does_not_run_after_new_rows(store: TestStore) {
@@ -150,7 +178,7 @@ both_engines! {
         };
         add().await;
         let mut steps = 0;
-        while store.write(|tx| tx.cleanup(NOW, 10)).await > 0 {
+        while !store.write(|tx| tx.purge(Purge::AccessTokens, NOW, 10)).await.is_last {
             add().await;
             steps += 1;
             assert!(steps < 5, "the sweep never comes round");
@@ -168,7 +196,7 @@ both_engines! {
             tx.insert_session(&session, &presented(session.id.0).sha256)?;
             tx.insert_grant(&granted)?;
             // A refresh token outlives the session's own end.
-            tx.extend_grant(granted.id, LATER.plus_seconds(DAY_S))?;
+            tx.extend_grant(granted.id, LATER.plus_seconds(DAY_S), LATER.plus_seconds(DAY_S))?;
             tx.insert_grant(&short)
         }).await;
         clean(&store, LATER.plus_seconds(DAY_S).plus_ms(-1), 10).await;

@@ -87,6 +87,36 @@ mod sqlite_alone {
     use crate::support::TestStore;
 
     #[test]
+    fn the_log_stays_short_and_a_reader_that_stays_only_delays_that() {
+        const MB: u64 = 1 << 20;
+        run(Engine::Sqlite, async |store: TestStore| {
+            let write = async |name: &str, megabytes| {
+                for n in 0..megabytes * 10 {
+                    let name = format!("{name}{n}");
+                    store.write(move |tx| tx.insert_meta(&name, &"x".repeat(100_000))).await;
+                }
+            };
+            let log = || store.stats().log_bytes.expect("SQLite has a log");
+            write("a", 8).await;
+            assert!(log() < 2 * MB, "{}", log());
+            assert!(store.stats().checkpoint_pages > 1_500, "{:?}", store.stats());
+
+            // Another process, say, in the middle of a backup.
+            let reader = rusqlite::Connection::open(store.file()).expect("the file opens");
+            reader.execute_batch("BEGIN; SELECT COUNT(*) FROM meta").expect("it reads");
+            write("b", 8).await;
+            assert!(log() > 6 * MB, "{}", log());
+            drop(reader);
+            write("c", 2).await;
+            assert!(log() <= 5 * MB, "{}", log());
+
+            // A server that stops leaves the whole database in the file.
+            drop(store.open_again().expect("it opens"));
+            assert_eq!(log(), 0);
+        });
+    }
+
+    #[test]
     fn sqlite_files_are_their_owners_alone() {
         run(Engine::Sqlite, async |store: TestStore| {
             let folder = store.folder().join("inner");

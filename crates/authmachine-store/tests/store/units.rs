@@ -141,12 +141,39 @@ both_engines! {
         assert_eq!((after.units - before.units, after.failures - before.failures), (82, 9));
         assert_eq!(store.read(|reads| reads.current_revision()).await, 81);
         store_with_one.write(soon(), insert("after".to_owned())).await.expect("the writer outlives it");
-        let commits = after.commits - before.commits;
+        let commits = after.commits.count - before.commits.count;
         match store.engine {
             // A batch ends by time as well, so how many there are is not said.
             Engine::Sqlite => assert!(commits < 41, "{commits} transactions for 82 units"),
             Engine::Postgres => assert_eq!(commits, 82, "one transaction a unit"),
         }
+    }
+
+    async fn units_that_fail_cost_each_other_one_more_run_at_most(store: TestStore) {
+        let store_with_one = one_writer(&store, 4_096);
+        let held = Held::begin(&store_with_one).await;
+        let runs: Arc<[AtomicUsize; 20]> = Arc::default();
+        let mut tasks = Vec::new();
+        for n in 0..20 {
+            let (store, runs) = (store_with_one.clone(), Arc::clone(&runs));
+            tasks.push(tokio::spawn(async move {
+                store
+                    .write(soon(), move |tx| {
+                        runs[n].fetch_add(1, Ordering::SeqCst);
+                        tx.insert_object(&object(&format!("o{n:02}")))?;
+                        if n % 3 == 2 { Err(StoreError::Conflict) } else { Ok(()) }
+                    })
+                    .await
+            }));
+            until(|| store_with_one.stats().queue == n as u64 + 1).await;
+        }
+        held.let_go().await;
+        for (n, task) in tasks.into_iter().enumerate() {
+            let outcome = task.await.expect("no panic");
+            assert_eq!(outcome.is_ok(), n % 3 != 2, "{n}: {outcome:?}");
+            assert!((1..=2).contains(&runs[n].load(Ordering::SeqCst)), "{n}");
+        }
+        assert_eq!(store.count("objects"), 14);
     }
 
     async fn many_writers_at_once_are_all_served(store: TestStore) {
@@ -278,7 +305,7 @@ both_engines! {
         let redeem = {
             let (id, token, family, user) = (granted.id, token.clone(), family.clone(), granted.user_id);
             move |tx: &mut Tx| {
-                tx.extend_grant(id, LATER)?;
+                tx.extend_grant(id, LATER, NOW)?;
                 let taken = tx.take_code(&handle, by, NOW)?;
                 assert!(matches!(taken, authmachine_provider::authorization_code::Taken::Now(_)), "{taken:?}");
                 tx.insert_access_token(&token, &hash_of(token.id), id)?;

@@ -75,16 +75,6 @@ async fn do3_what_strangers_leave_behind_is_swept_and_what_lives_stays() {
     let server = TestServer::start().await;
     server.user("alice").create().await;
     let app = server.client("shop").first_party().scopes("openid offline_access").create().await;
-    let sweep = async || {
-        let now = server.clock().now();
-        // Small steps, until nothing is left to do.
-        for _ in 0..1_000 {
-            if server.write(move |tx| tx.cleanup(now, 10)).await == 0 {
-                return;
-            }
-        }
-        panic!("the sweep ends");
-    };
 
     // Strangers: logins begun and given up, wrong passwords, wrong credentials.
     for n in 0..12 {
@@ -96,7 +86,7 @@ async fn do3_what_strangers_leave_behind_is_swept_and_what_lives_stays() {
     let browser = server.browser().log_in("alice").await;
     let tokens = app.redeem(&browser.authorize(&app).await.code()).await.ok();
     browser.authorize(&app).await.code();
-    sweep().await;
+    server.purge().await;
     assert!(browser.is_signed_in().await);
     app.userinfo(&tokens.access_token).await.assert_status(200);
     let rows = server.rows();
@@ -106,7 +96,7 @@ async fn do3_what_strangers_leave_behind_is_swept_and_what_lives_stays() {
     );
 
     server.clock().advance(13 * 86_400);
-    sweep().await;
+    server.purge().await;
     let rows = server.rows();
     for table in ["interactions", "throttles", "authorization_codes", "access_tokens"] {
         assert_eq!(rows[table].len(), 0, "{table}: {:?}", rows[table]);
@@ -115,7 +105,7 @@ async fn do3_what_strangers_leave_behind_is_swept_and_what_lives_stays() {
     app.userinfo(&tokens.access_token).await.assert_status(200);
 
     server.clock().advance(400 * 86_400);
-    sweep().await;
+    server.purge().await;
     let rows = server.rows();
     for table in ["sessions", "session_clients", "grants", "refresh_families", "events"] {
         assert_eq!(rows[table].len(), 0, "{table}: {:?}", rows[table]);

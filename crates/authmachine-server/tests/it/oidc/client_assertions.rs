@@ -227,16 +227,12 @@ async fn ca5_what_is_remembered_has_an_end() {
     app.post_assertion(DOORS[0].0, DOORS[0].1, &assertion).await.assert_status(200);
     let row = server.rows()["assertion_ids"].clone();
     assert!(!format!("{row:?}").contains("assertion "), "its id is hashed: {row:?}");
-    let clean = async || {
-        let now = server.clock().now();
-        while server.write(move |tx| tx.cleanup(now, 100)).await > 0 {}
-    };
     // While it could be used again it is known.
     server.clock().advance(69);
-    clean().await;
+    server.purge().await;
     assert_refused(&app, &assertion, "used").await;
     server.clock().advance(61);
-    clean().await;
+    server.purge().await;
     assert!(server.rows()["assertion_ids"].is_empty());
     assert_refused(&app, &assertion, "expired").await;
 }
