@@ -3,7 +3,7 @@
 use std::future::Future;
 
 use anyhow::{Context as _, Result};
-use authmachine_server::{App, Clock, health, jobs, listen};
+use authmachine_server::{App, Clock, health, jobs, listen, random};
 use clap::Args;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -26,6 +26,8 @@ pub(crate) struct Options {
 }
 
 pub(crate) fn run(options: Options, place: &Place) -> Result<()> {
+    // The generator takes some 10 ms to begin: meanwhile the configuration is read and the database opened.
+    std::thread::spawn(random::bytes::<1>);
     let flags = Flags { listen: options.listen, issuer: options.issuer, ..place.flags() };
     let config = Config::load(&flags)?;
     log::start(config.log)?;

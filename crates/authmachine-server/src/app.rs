@@ -10,11 +10,12 @@ use authmachine_provider::Timestamp;
 use authmachine_provider::event::{Event, EventKind};
 use authmachine_provider::ids::IdSource;
 use authmachine_store::{Store, StoreError};
+use tokio::sync::SetOnce;
 
 use crate::client_keys::ClientKeys;
 use crate::clock::Clock;
 use crate::fetch::{FetchSetupError, Fetcher};
-use crate::keys::{self, KeyError, KeyRing};
+use crate::keys::{KeyError, KeyRing};
 use crate::metrics::Metrics;
 use crate::oidc::back_channel_logout::Deliveries;
 use crate::oidc::check_session;
@@ -51,6 +52,7 @@ pub struct Inner {
     pub deliveries: Deliveries,
     /// Counters.
     pub metrics: Metrics,
+    has_keys: SetOnce<()>,
     current: ArcSwap<Current>,
 }
 
@@ -92,7 +94,8 @@ impl std::ops::Deref for App {
 const WRITE_DEADLINE: Duration = Duration::from_secs(5);
 
 impl App {
-    /// Opens the installation in `store` with its `master_key`; a new one gets its signing keys now.
+    /// Opens the installation in `store` with its `master_key`. A new one gets its signing keys by a job ([`crate::jobs`]): RSA
+    /// keys take a tenth of a second, in which it answers what needs none ([`App::wait_for_keys`]).
     ///
     /// # Errors
     /// [`StartError`].
@@ -103,8 +106,15 @@ impl App {
         clock: Clock,
     ) -> Result<Self, StartError> {
         let secrets = Secrets::derive(master_key);
-        make_missing_keys(&store, &secrets, clock.now()).await?;
-        let current = load_current(&settings, &store, &secrets, clock.now()).await?;
+        let has_keys = SetOnce::new();
+        let current = match load_current(&settings, &store, &secrets, clock.now()).await {
+            Ok(current) => {
+                let _ = has_keys.set(());
+                current
+            }
+            Err(StartError::Keys(KeyError::None)) => Current::of_new_installation(&settings),
+            Err(error) => return Err(error),
+        };
         let fetcher = Fetcher::new(&settings.fetch)?;
         let site = Arc::new(Site::new(settings.brand.clone(), ""));
         // Drawn by lot, two of 64 numbers would be the same too often.
@@ -123,6 +133,7 @@ impl App {
             fetcher,
             client_keys: ClientKeys::default(),
             deliveries: Deliveries::default(),
+            has_keys,
             current: ArcSwap::from_pointee(current),
         })))
     }
@@ -146,7 +157,13 @@ impl App {
         let current = load_current(&self.settings, &self.store, &self.secrets, now).await?;
         self.metrics.set_keys(current.keys.times(now));
         self.current.store(Arc::new(current));
+        let _ = self.has_keys.set(());
         Ok(())
+    }
+
+    /// Waits until there are signing keys, which is no wait but in the first moments of a new installation.
+    pub async fn wait_for_keys(&self) {
+        self.has_keys.wait().await;
     }
 
     /// The latest moment at which a unit of work that is asked for now may begin.
@@ -160,24 +177,12 @@ impl App {
     }
 }
 
-async fn make_missing_keys(store: &Store, secrets: &Secrets, now: Timestamp) -> Result<(), StartError> {
-    // An installation that has keys keeps its choice: only a new one gets the initial set.
-    if !store.read(|reads| reads.list_signing_keys()).await?.is_empty() {
-        return Ok(());
+impl Current {
+    fn of_new_installation(settings: &Settings) -> Self {
+        let keys = KeyRing::to_be_made();
+        let documents = Documents::prepare(settings, &keys);
+        Self { keys, documents, origins: HashSet::new(), frame_ancestors: None }
     }
-    let new = keys::generate_all(keys::INITIAL, secrets, now).await;
-    let is_done = store.write(Instant::now() + WRITE_DEADLINE, move |tx| {
-        tx.lock_signing_keys()?;
-        let is_new = tx.list_signing_keys()?.is_empty();
-        if is_new {
-            new.iter().try_for_each(|key| tx.insert_signing_key(key))?;
-        }
-        Ok(is_new)
-    });
-    if is_done.await? {
-        tracing::info!("There were no signing keys: made the first ones");
-    }
-    Ok(())
 }
 
 async fn load_current(

@@ -83,8 +83,12 @@ async fn keep_current(app: App) {
     }
 }
 
-/// Makes the next signing keys in time.
+/// Makes the first signing keys, and the next ones in time.
 async fn follow_key_schedule(app: App) {
+    while let Err(error) = keys::make_first(&app).await {
+        tracing::error!(cause = %error, "There are no signing keys, and the first ones cannot be made just now");
+        sleep(REST).await;
+    }
     let mut ticks = interval(KEYS_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {

@@ -11,13 +11,14 @@ use authmachine_store::{StoreError, Tx};
 use bytes::Bytes;
 use tokio::task::spawn_blocking;
 
-use crate::app::App;
+use crate::app::{App, StartError};
 use crate::metrics::KeyTimes;
 use crate::secrets::Secrets;
 
 /// The keys of this time; replaced as a whole when the store's change. Which of them signs, the clock says.
 pub struct KeyRing {
     records: Vec<SigningKeyRecord>,
+    algorithms: Vec<Algorithm>,
     /// Those that sign now or later, by `kid`.
     signers: HashMap<String, Arc<SigningKey>>,
     /// Every published key, next and retired ones as well: verifies our own tokens when they come back as hints.
@@ -40,6 +41,9 @@ pub enum KeyError {
     /// It opened and is not a key.
     #[error("signing key {0} is damaged")]
     Damaged(String),
+    /// There are none at all.
+    #[error("there are no signing keys")]
+    None,
     /// No key signs with the default algorithm.
     #[error("there is no active RS256 signing key")]
     NoDefault,
@@ -58,6 +62,9 @@ impl KeyRing {
         secrets: &Secrets,
         now: Timestamp,
     ) -> Result<Self, KeyError> {
+        if records.is_empty() {
+            return Err(KeyError::None);
+        }
         records.retain(|record| record.is_published(now));
         let mut signers = HashMap::new();
         let mut published = Vec::new();
@@ -76,8 +83,20 @@ impl KeyRing {
         }
         let published: JwkSet = published.into_iter().collect();
         let body = serde_json::to_vec(&published).expect("a key set is JSON").into();
-        let ring = Self { records, signers, published, body };
+        let algorithms = schedule::algorithms(&records).collect();
+        let ring = Self { records, algorithms, signers, published, body };
         if ring.signer(Algorithm::RS256, now).is_none() { Err(KeyError::NoDefault) } else { Ok(ring) }
+    }
+
+    /// What a new installation has until its keys are made: it knows which there will be.
+    pub(crate) fn to_be_made() -> Self {
+        Self {
+            records: Vec::new(),
+            algorithms: INITIAL.to_vec(),
+            signers: HashMap::new(),
+            published: JwkSet::default(),
+            body: Bytes::new(),
+        }
     }
 
     /// The key that signs with `algorithm` at `now`.
@@ -86,8 +105,8 @@ impl KeyRing {
     }
 
     /// The algorithms that can be had, the default first.
-    pub fn algorithms(&self) -> Vec<Algorithm> {
-        schedule::algorithms(&self.records).collect()
+    pub fn algorithms(&self) -> &[Algorithm] {
+        &self.algorithms
     }
 
     /// For the metrics: from when the key of each algorithm signs, and from when the next one.
@@ -142,6 +161,29 @@ pub fn seal(key: &SigningKey, secrets: &Secrets, now: Timestamp) -> SigningKeyRe
         retired_at: None,
         expires_at: None,
     }
+}
+
+/// Makes the first keys of an installation, which then signs, or finds that there are some. An installation that has keys keeps
+/// its choice: only a new one gets the initial set.
+///
+/// # Errors
+/// [`StartError`].
+pub async fn make_first(app: &App) -> Result<(), StartError> {
+    if app.store.read(|reads| reads.list_signing_keys()).await?.is_empty() {
+        let new = generate_all(INITIAL, &app.secrets, app.now()).await;
+        let is_done = app.store.write(app.write_deadline(), move |tx| {
+            tx.lock_signing_keys()?;
+            let is_new = tx.list_signing_keys()?.is_empty();
+            if is_new {
+                new.iter().try_for_each(|key| tx.insert_signing_key(key))?;
+            }
+            Ok(is_new)
+        });
+        if is_done.await? {
+            tracing::info!("There were no signing keys: made the first ones");
+        }
+    }
+    app.reload().await
 }
 
 /// Does what the schedule asks for: makes and publishes the next keys, and writes down which have been followed. Any number of

@@ -29,6 +29,9 @@ pub const CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; 
 /// The policy of pages whose form ends at a client: browsers apply `form-action` to each redirect, so it is left out.
 pub const CSP_INTERACTION: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; base-uri 'none'; frame-ancestors 'none'";
 
+/// What a new installation answers before its keys are made.
+const WITHOUT_KEYS: [&str; 3] = ["/.well-known/openid-configuration", "/healthz", "/metrics"];
+
 #[derive(Clone)]
 struct Context {
     request_id: String,
@@ -89,7 +92,13 @@ async fn answer(app: &App, request: Request, next: Next, headers: &HeaderMap) ->
     if !is_plain_path(request.uri().path()) {
         return refuse(ErrorKind::NotFound);
     }
-    match tokio::time::timeout(HANDLER_DEADLINE, catch_panic(next.run(request))).await {
+    let handler = async {
+        if !WITHOUT_KEYS.contains(&request.uri().path()) {
+            app.wait_for_keys().await;
+        }
+        next.run(request).await
+    };
+    match tokio::time::timeout(HANDLER_DEADLINE, catch_panic(handler)).await {
         Ok(Ok(response)) => response,
         Ok(Err(Panicked)) => {
             app.metrics.count_panic();

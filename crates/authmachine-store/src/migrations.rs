@@ -1,4 +1,4 @@
-//! The schema's steps, in pairs, each in one transaction. What a step did never changes; a new step is a new file.
+//! The schema's steps, in pairs; all that are missing in one transaction. What a step did never changes; a new step is a new file.
 
 use rusqlite::OptionalExtension as _;
 
@@ -47,20 +47,22 @@ pub(crate) fn sqlite(connection: &mut rusqlite::Connection) -> Result<(), OpenEr
         }
         connection.query_row("SELECT COALESCE(MAX(version), 0) FROM schema_steps", [], |row| row.get(0))
     };
-    check(version(connection).map_err(failure)?)?;
-    for step in STEPS {
-        let mut run = || {
-            let transaction =
-                connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-            if version(&transaction)? < step.version {
-                transaction.execute_batch(step.sqlite)?;
-                transaction.execute("INSERT INTO schema_steps (version) VALUES ($1)", [step.version])?;
-            }
-            transaction.commit()
-        };
-        run().map_err(failure)?;
+    let found = version(connection).map_err(failure)?;
+    check(found)?;
+    if found == NEWEST {
+        return Ok(());
     }
-    Ok(())
+    let mut run = || {
+        let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+        // Another process may have been quicker.
+        let found = version(&transaction)?;
+        for step in STEPS.iter().filter(|step| step.version > found) {
+            transaction.execute_batch(step.sqlite)?;
+            transaction.execute("INSERT INTO schema_steps (version) VALUES ($1)", [step.version])?;
+        }
+        transaction.commit()
+    };
+    run().map_err(failure).map_err(OpenError::from)
 }
 
 /// Brings a PostgreSQL database up to date.
@@ -75,18 +77,17 @@ pub(crate) fn postgres(client: &mut postgres::Client) -> Result<(), OpenError> {
         }
         client.query_one("SELECT COALESCE(MAX(version), 0) FROM schema_steps", &[])?.try_get(0)
     };
-    let version = known(client).map_err(failure)?;
-    check(version)?;
-    for step in STEPS.iter().filter(|step| step.version > version) {
-        let mut run = || {
-            let mut transaction = client.transaction()?;
+    let found = known(client).map_err(failure)?;
+    check(found)?;
+    let mut run = || {
+        let mut transaction = client.transaction()?;
+        for step in STEPS.iter().filter(|step| step.version > found) {
             transaction.batch_execute(step.postgres)?;
             transaction.execute("INSERT INTO schema_steps (version) VALUES ($1)", &[&step.version])?;
-            transaction.commit()
-        };
-        run().map_err(failure)?;
-    }
-    Ok(())
+        }
+        transaction.commit()
+    };
+    run().map_err(failure).map_err(OpenError::from)
 }
 
 fn check(found: i64) -> Result<(), OpenError> {

@@ -265,7 +265,7 @@ fn offer(app: &App) -> Offer {
         implicit: app.settings.implicit,
         unsigned_request_objects: app.settings.unsigned_request_objects,
         unsigned_id_tokens: app.settings.unsigned_id_tokens,
-        signs_with: app.current().keys.algorithms(),
+        signs_with: app.current().keys.algorithms().to_vec(),
         scopes: discovery::SCOPES.into_iter().collect(),
     }
 }

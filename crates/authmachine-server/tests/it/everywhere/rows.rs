@@ -20,8 +20,8 @@ async fn g9_a_new_installation_has_no_account_and_no_client() {
 
 /// The tests share their keys to save time; a real start makes its own.
 #[tokio::test]
-async fn g9_each_installation_makes_keys_of_its_own() {
-    use authmachine_server::{App, Clock, Issuer, Settings};
+async fn g9_each_installation_makes_keys_of_its_own_and_says_nothing_of_them_before() {
+    use authmachine_server::{App, Clock, Issuer, Settings, keys};
     use authmachine_store::settings::{Database, Settings as StoreSettings, Synchronous};
     let mut kids = Vec::new();
     for _ in 0..2 {
@@ -29,7 +29,25 @@ async fn g9_each_installation_makes_keys_of_its_own() {
         let database = Database::Sqlite { folder: folder.path().to_owned(), synchronous: Synchronous::Off };
         let store = authmachine_store::Store::open(StoreSettings::new(database)).expect("it opens");
         let settings = Settings::new(Issuer::parse(authmachine_testkit::ISSUER).expect("an issuer"));
-        App::start(settings, store.clone(), &[1; 32], Clock::System).await.expect("it starts");
+        let app = App::start(settings, store.clone(), &[1; 32], Clock::System).await.expect("it starts");
+        let router = authmachine_server::router(&app);
+        let ask = |path: &str| {
+            let request = http::Request::get(path).body(axum::body::Body::empty()).expect("a request");
+            tower::ServiceExt::oneshot(router.clone(), request)
+        };
+        let discovery = async || {
+            let answer = ask("/.well-known/openid-configuration").await.expect("it answers");
+            axum::body::to_bytes(answer.into_body(), 100_000).await.expect("a document")
+        };
+        let before = discovery().await;
+        assert!(String::from_utf8_lossy(&before).contains("RS256"));
+        // What needs a key waits for it.
+        let waiting = tokio::spawn(ask("/oidc/jwks"));
+        tokio::task::yield_now().await;
+        assert!(!waiting.is_finished());
+        keys::make_first(&app).await.expect("they are made");
+        assert_eq!(waiting.await.expect("no panic").expect("it answers").status(), 200);
+        assert_eq!(discovery().await, before);
         let keys = store.read(|reads| reads.list_signing_keys()).await.expect("it answers");
         kids.extend(keys.into_iter().map(|key| key.kid));
     }
