@@ -20,3 +20,4 @@ mod throttles;
 mod tokens;
 mod units;
 mod users;
+mod year;

@@ -171,6 +171,25 @@ impl TestStore {
         }
     }
 
+    /// What the database takes on disk. PostgreSQL's autovacuum looks once a minute, which a fast clock does not wait for.
+    pub(crate) fn bytes(&self) -> i64 {
+        match &self.place {
+            Place::Sqlite(_) => {
+                let stats = self.store.stats();
+                let bytes = stats.file_bytes.into_iter().chain(stats.log_bytes).sum::<u64>();
+                i64::try_from(bytes).expect("it is no exabyte")
+            }
+            Place::Postgres(name) => {
+                run_postgres(name, "VACUUM");
+                let name = name.clone();
+                outside(move || {
+                    let size = "SELECT pg_database_size(current_database())";
+                    connect(&name).query_one(size, &[]).expect("it knows its size").get(0)
+                })
+            }
+        }
+    }
+
     /// [`Store::write`] with time enough.
     pub(crate) async fn try_write<T, F>(&self, unit: F) -> Result<T, StoreError>
     where
