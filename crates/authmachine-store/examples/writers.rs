@@ -5,8 +5,9 @@
 //! cargo run --release -p authmachine-store --example writers -- postgres://…       # an empty database
 //! ```
 //!
-//! `CALLERS`, `SECONDS`, `FAMILIES` and `UNITS` (words of [`UNITS`] between commas) change what is done. Processor time is that of
-//! the whole process, callers included.
+//! `CALLERS`, `SECONDS`, `FAMILIES` and `UNITS` (words of [`UNITS`] between commas) change what is done. With `OVER`, so many
+//! thousand grants and tokens that are over are removed under load at the end, and how long that held the writer is told. Processor
+//! time is that of the whole process, callers included.
 
 #![allow(clippy::print_stdout, reason = "it is a program")]
 
@@ -26,7 +27,7 @@ use authmachine_provider::grant::Grant;
 use authmachine_provider::ids::GrantId;
 use authmachine_provider::refresh_token::RefreshFamily;
 use authmachine_store::settings::{Database, Settings, Synchronous};
-use authmachine_store::{Stats, Store, StoreError, Tx};
+use authmachine_store::{Pace, Purge, Stats, Store, StoreError, Tx};
 use records::{
     LATER, NOW, access_token, client, code, event, grant, hash_of, own_grant, presented, refresh_family,
     session, user,
@@ -185,6 +186,39 @@ impl Bench {
         }
     }
 
+    /// Grants and tokens that are over.
+    async fn fill_over(&self, thousands: usize) {
+        for _ in 0..thousands {
+            let rows: Vec<_> = (0..1_000).map(|_| (own_grant(&self.shop), access_token())).collect();
+            let insert = move |tx: &mut Tx| {
+                rows.iter().try_for_each(|(grant, token)| {
+                    tx.insert_grant(grant)?;
+                    tx.insert_access_token(token, &hash_of(token.id), grant.id)
+                })
+            };
+            self.store.write(Self::deadline(), insert).await.expect("rows");
+        }
+    }
+
+    /// Removes what is over, as the server's job does, until everything is gone.
+    async fn purge(&self) {
+        let now = LATER.plus_seconds(1);
+        for what in [Purge::AccessTokens, Purge::Grants] {
+            let mut pace = Pace::default();
+            let mut rows = Vec::new();
+            loop {
+                rows.push(pace.rows());
+                let step = self.store.purge(Self::deadline(), what, now, &mut pace).await.expect("a step");
+                if step.is_last {
+                    break;
+                }
+                tokio::time::sleep(step.took.saturating_mul(5)).await;
+            }
+            rows.sort_unstable();
+            println!("{:?}: {} steps of {} rows in the middle", what, rows.len(), rows[rows.len() / 2]);
+        }
+    }
+
     async fn measure(self: &Arc<Self>, unit: &'static str, callers: usize, seconds: f64) {
         let stop = Arc::new(AtomicBool::new(false));
         let count = Arc::new(AtomicU64::new(0));
@@ -250,6 +284,18 @@ fn main() {
         let bench = Arc::new(Bench::fill(store, families).await);
         for unit in UNITS.into_iter().filter(|unit| units.split(',').any(|wanted| wanted == *unit)) {
             bench.measure(unit, callers, seconds).await;
+        }
+        let over = setting("OVER", 0.0) as usize;
+        if over > 0 {
+            bench.fill_over(over).await;
+            let before = bench.store.stats();
+            tokio::join!(bench.purge(), bench.measure("mixed", callers, seconds));
+            let after = bench.store.stats();
+            println!("holds of the writer up to so many us:");
+            for ((end, before), (_, after)) in before.holds.buckets.iter().zip(&after.holds.buckets) {
+                println!("{end:>8} {:>8}", after - before);
+            }
+            println!("longest since the start {:?}, log {:?} bytes", after.longest_hold, after.log_bytes);
         }
     });
 }
