@@ -8,6 +8,7 @@
 //! - **The index** is [`Index`]: the same answers in a microsecond, from memory. [`Index::check`], [`Index::map`],
 //!   [`Index::objects_of`], [`Index::subjects_of`], [`Index::explain`].
 //! - **Conditions** are [`Condition`], a closed language of tests on attributes.
+//! - **AuthZEN** is [`authzen`]: the messages of its API, without HTTP.
 //! - **Lending** is decided by [`may_delegate`], ended by leave of [`may_end`], shown by [`below`] and [`above`].
 //!
 //! # How store and server use it
@@ -26,6 +27,7 @@
 
 mod answer;
 mod attributes;
+pub mod authzen;
 mod change;
 mod code;
 mod condition;
