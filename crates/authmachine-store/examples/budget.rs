@@ -7,7 +7,7 @@
 //!
 //! `ROWS` says how many of each kind, in thousands.
 
-#![allow(clippy::print_stdout, reason = "it is a program")]
+#![expect(clippy::print_stdout, reason = "it is a program")]
 
 #[expect(dead_code, reason = "the tests use the rest")]
 #[path = "../tests/store/records.rs"]

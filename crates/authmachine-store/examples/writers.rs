@@ -9,7 +9,7 @@
 //! thousand grants and tokens that are over are removed under load at the end, and how long that held the writer is told. Processor
 //! time is that of the whole process, callers included.
 
-#![allow(clippy::print_stdout, reason = "it is a program")]
+#![expect(clippy::print_stdout, reason = "it is a program")]
 
 #[expect(dead_code, reason = "the tests use the rest")]
 #[path = "../tests/store/records.rs"]
@@ -289,7 +289,7 @@ fn main() {
         if over > 0 {
             bench.fill_over(over).await;
             let before = bench.store.stats();
-            tokio::join!(bench.purge(), bench.measure("mixed", callers, seconds));
+            tokio::join!(bench.purge(), bench.measure("refresh", callers, seconds));
             let after = bench.store.stats();
             println!("holds of the writer up to so many us:");
             for ((end, before), (_, after)) in before.holds.buckets.iter().zip(&after.holds.buckets) {
