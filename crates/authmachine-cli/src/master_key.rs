@@ -82,7 +82,7 @@ pub(crate) fn make(path: &Path) -> Result<Option<MasterKey>> {
     let parent = path.parent().unwrap_or(Path::new(""));
     folder::make(parent).with_context(cannot)?;
     let key: MasterKey = Zeroizing::new(authmachine_server::random::bytes());
-    let hex = Zeroizing::new(key.iter().map(|byte| format!("{byte:02x}")).collect::<String>());
+    let hex = Zeroizing::new(authmachine_jose::hex(&*key));
     // Written under another name first: nobody ever sees half a key.
     let draft = path.with_extension(format!("{}.new", std::process::id()));
     // In a container every start has the same number, also the one that lost its power here.
@@ -105,7 +105,7 @@ pub(crate) fn make(path: &Path) -> Result<Option<MasterKey>> {
 
 /// What the database keeps to know its key again; nothing about the key can be had from it.
 pub(crate) fn check_value(key: &MasterKey) -> String {
-    derive_key(key.as_slice(), "key check").iter().map(|byte| format!("{byte:02x}")).collect()
+    authmachine_jose::hex(&*derive_key(key.as_slice(), "key check"))
 }
 
 #[cfg(test)]

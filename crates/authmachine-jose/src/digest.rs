@@ -15,6 +15,25 @@ pub fn hmac_sha256(key: &[u8], data: &[u8]) -> [u8; 32] {
     array(hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), data).as_ref())
 }
 
+/// A key for HMAC-SHA-256, set up once: half of what [`hmac_sha256`] takes on a short text.
+pub struct MacKey(hmac::Key);
+
+impl MacKey {
+    /// Sets `key` up.
+    #[must_use]
+    pub fn new(key: &[u8]) -> Self {
+        Self(hmac::Key::new(hmac::HMAC_SHA256, key))
+    }
+
+    /// The MAC of `parts` one after the other: what must not be mistaken for another has a separator between.
+    #[must_use]
+    pub fn mac(&self, parts: &[&str]) -> [u8; 32] {
+        let mut context = hmac::Context::with_key(&self.0);
+        parts.iter().for_each(|part| context.update(part.as_bytes()));
+        array(context.sign().as_ref())
+    }
+}
+
 /// The key for one purpose, out of a master key: HKDF-SHA-256 without salt, `purpose` as `info` (RFC 5869).
 ///
 /// `master` is a key with full entropy, never a password. Each use has a purpose text of its own, and keeps it.
@@ -27,6 +46,13 @@ pub fn derive_key(master: &[u8], purpose: &str) -> Zeroizing<[u8; 32]> {
         .and_then(|okm| okm.fill(key.as_mut_slice()))
         .expect("HKDF-SHA-256 gives up to 8,160 bytes, and 32 are asked for");
     key
+}
+
+/// `bytes` as hexadecimal digits in lower case.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
+    let digit = |bits: u8| char::from(b"0123456789abcdef"[usize::from(bits)]);
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 /// Whether `a` and `b` are equal, in a time that depends on their lengths only.
@@ -42,10 +68,6 @@ fn array(hash: &[u8]) -> [u8; 32] {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn hex(bytes: &[u8]) -> String {
-        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-    }
 
     #[test]
     fn the_primitives_are_those_of_their_standards() {

@@ -23,7 +23,7 @@ mod testing;
 pub use algorithm::{Algorithm, UnknownAlgorithm, left_half_hash};
 pub use claims::ClaimError;
 pub use compact::{Header, JoseError, Unverified, Verified, danger_unsecured, verify};
-pub use digest::{constant_time_eq, derive_key, hmac_sha256, sha256};
+pub use digest::{MacKey, constant_time_eq, derive_key, hex, hmac_sha256, sha256};
 pub use jwk::{Jwk, JwkError};
 pub use jwk_set::{JwkSet, JwkSetError};
 pub use sealer::Sealer;

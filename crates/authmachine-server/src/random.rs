@@ -18,7 +18,7 @@ pub fn bytes<const N: usize>() -> [u8; N] {
 
 /// A public identifier: 128 random bits as 32 hex digits (`sub`, `sid`).
 pub fn public_id() -> String {
-    bytes::<16>().iter().map(|byte| format!("{byte:02x}")).collect()
+    authmachine_jose::hex(&bytes::<16>())
 }
 
 /// A secret of 256 random bits as text that goes anywhere: 43 characters (`client_secret`).

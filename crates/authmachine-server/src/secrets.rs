@@ -1,19 +1,18 @@
 //! Keys derived from the master key, each for one purpose (checklist G7, LG5).
 
-use authmachine_jose::{Sealer, derive_key, hmac_sha256};
+use authmachine_jose::{MacKey, Sealer, derive_key, hex};
 use authmachine_provider::Timestamp;
 use base64ct::{Base64UrlUnpadded, Encoding as _};
-use zeroize::Zeroizing;
 
 /// The keys that protect what is stored and what goes through browsers.
 pub struct Secrets {
-    client_secrets: Zeroizing<[u8; 32]>,
-    throttles: Zeroizing<[u8; 32]>,
-    forms: Zeroizing<[u8; 32]>,
-    devices: Zeroizing<[u8; 32]>,
-    subjects: Zeroizing<[u8; 32]>,
-    sids: Zeroizing<[u8; 32]>,
-    browser_states: Zeroizing<[u8; 32]>,
+    client_secrets: MacKey,
+    throttles: MacKey,
+    forms: MacKey,
+    devices: MacKey,
+    subjects: MacKey,
+    sids: MacKey,
+    browser_states: MacKey,
     answers: Sealer,
     signing_keys: Sealer,
 }
@@ -27,14 +26,15 @@ impl std::fmt::Debug for Secrets {
 impl Secrets {
     /// Derives them from the installation's master key.
     pub fn derive(master_key: &[u8; 32]) -> Self {
+        let mac_key = |purpose| MacKey::new(&*derive_key(master_key, purpose));
         Self {
-            client_secrets: derive_key(master_key, "client secrets"),
-            throttles: derive_key(master_key, "throttles"),
-            forms: derive_key(master_key, "forms"),
-            devices: derive_key(master_key, "devices"),
-            subjects: derive_key(master_key, "pairwise subjects"),
-            sids: derive_key(master_key, "pairwise sids"),
-            browser_states: derive_key(master_key, "browser states"),
+            client_secrets: mac_key("client secrets"),
+            throttles: mac_key("throttles"),
+            forms: mac_key("forms"),
+            devices: mac_key("devices"),
+            subjects: mac_key("pairwise subjects"),
+            sids: mac_key("pairwise sids"),
+            browser_states: mac_key("browser states"),
             answers: Sealer::new(master_key, "refresh answers"),
             signing_keys: Sealer::new(master_key, "signing keys"),
         }
@@ -42,24 +42,24 @@ impl Secrets {
 
     /// What a client's row keeps of its secret.
     pub fn client_secret(&self, secret: &str) -> [u8; 32] {
-        hmac_sha256(&*self.client_secrets, secret.as_bytes())
+        self.client_secrets.mac(&[secret])
     }
 
     /// Under what the tries on `name` at a `door` are counted: unknown names have a count too, and the store holds no names.
     pub fn throttle(&self, door: &str, name: &str) -> [u8; 32] {
-        hmac_sha256(&*self.throttles, format!("{door}\0{name}").as_bytes())
+        self.throttles.mac(&[door, "\0", name])
     }
 
     /// The anti-forgery token of a form for the browser with this cookie.
     pub fn form_token(&self, browser: &str, form: &str) -> String {
-        let mac = hmac_sha256(&*self.forms, format!("{form}\0{browser}").as_bytes());
-        mac[..16].iter().map(|byte| format!("{byte:02x}")).collect()
+        let mac = self.forms.mac(&[form, "\0", browser]);
+        hex(&mac[..16])
     }
 
     /// What proves that the browser with this `nonce` has signed in to `account` before.
     pub fn device(&self, account: &str, nonce: &str) -> String {
-        let mac = hmac_sha256(&*self.devices, format!("{account}\0{nonce}").as_bytes());
-        mac[..16].iter().map(|byte| format!("{byte:02x}")).collect()
+        let mac = self.devices.mac(&[account, "\0", nonce]);
+        hex(&mac[..16])
     }
 
     /// `sub` of a user as the clients of a sector know it (OIDC Core §8.1): the same to all of them, another in every other sector,
@@ -75,8 +75,8 @@ impl Secrets {
 
     /// What frames of apps may know of a session since `auth_time`: it says nothing, and opens nothing.
     pub fn browser_state(&self, sid: &str, auth_time: Timestamp) -> String {
-        let mac = hmac_sha256(&*self.browser_states, format!("{sid}\0{}", auth_time.ms()).as_bytes());
-        mac[..16].iter().map(|byte| format!("{byte:02x}")).collect()
+        let mac = self.browser_states.mac(&[sid, "\0", &auth_time.ms().to_string()]);
+        hex(&mac[..16])
     }
 
     /// Seals and opens private signing keys, bound to their `kid`.
@@ -91,11 +91,9 @@ impl Secrets {
 }
 
 /// What stands for `own` in a sector.
-fn in_sector(key: &[u8; 32], sector: Option<&str>, own: &str) -> String {
+fn in_sector(key: &MacKey, sector: Option<&str>, own: &str) -> String {
     match sector {
-        Some(sector) => {
-            Base64UrlUnpadded::encode_string(&hmac_sha256(key, format!("{sector}\0{own}").as_bytes()))
-        }
+        Some(sector) => Base64UrlUnpadded::encode_string(&key.mac(&[sector, "\0", own])),
         None => own.to_owned(),
     }
 }

@@ -137,7 +137,7 @@ impl Issuer {
             return Err(IssuerError::PlainHttp);
         }
         let digest = authmachine_jose::sha256(text.as_bytes());
-        let cookie_suffix = digest[..4].iter().map(|byte| format!("{byte:02x}")).collect();
+        let cookie_suffix = authmachine_jose::hex(&digest[..4]);
         Ok(Self { url: text.to_owned(), is_https, cookie_suffix })
     }
 

@@ -71,7 +71,7 @@ pub(super) fn weak_mark(hmac: &[u8; 32], secret: &str) -> Option<String> {
 }
 
 fn mark_of(hmac: &[u8; 32]) -> String {
-    let start: String = hmac[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+    let start: String = authmachine_jose::hex(&hmac[..8]);
     format!("short_secret:{start}")
 }
 

@@ -58,7 +58,7 @@ pub async fn get(State(app): State<App>, Path(client_id): Path<String>, headers:
         Err(error) => return ApiError::from(error).into_response(),
     };
     let etag: String =
-        authmachine_jose::sha256(&png)[..12].iter().map(|byte| format!("{byte:02x}")).collect();
+        authmachine_jose::hex(&authmachine_jose::sha256(&png)[..12]);
     let etag = HeaderValue::try_from(format!("\"{etag}\"")).expect("hex in quotes is a header value");
     let always = [
         (header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=300")),
