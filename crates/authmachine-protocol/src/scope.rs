@@ -10,9 +10,9 @@ pub const OFFLINE_ACCESS: &str = "offline_access";
 /// The most scopes that one request may name.
 pub const MAX_SCOPES: usize = 50;
 
-/// A set of scopes in the order they were named, each once. Case matters.
+/// A set of scopes in the order they were named, each once, with a space between. Case matters.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Scopes(Vec<String>);
+pub struct Scopes(String);
 
 /// Why a `scope` value is not one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -41,7 +41,7 @@ impl Scopes {
             }
             scopes.insert(token);
         }
-        if scopes.0.len() > MAX_SCOPES {
+        if scopes.iter().count() > MAX_SCOPES {
             return Err(ScopeError::TooMany);
         }
         Ok(scopes)
@@ -49,24 +49,27 @@ impl Scopes {
 
     /// Reads what [`Scopes`]' `Display` wrote, such as a stored column: no rule is applied again.
     pub fn from_stored(text: &str) -> Self {
-        Self(text.split(' ').filter(|s| !s.is_empty()).map(str::to_owned).collect())
+        Self(text.to_owned())
     }
 
     /// Adds `scope` unless it is there.
     pub fn insert(&mut self, scope: &str) {
         if !self.contains(scope) {
-            self.0.push(scope.to_owned());
+            if !self.0.is_empty() {
+                self.0.push(' ');
+            }
+            self.0.push_str(scope);
         }
     }
 
     /// Whether `scope` is in the set.
     pub fn contains(&self, scope: &str) -> bool {
-        self.0.iter().any(|s| s == scope)
+        self.iter().any(|s| s == scope)
     }
 
     /// Whether each scope of `other` is in this set.
     pub fn covers(&self, other: &Self) -> bool {
-        other.0.iter().all(|s| self.contains(s))
+        other.iter().all(|s| self.contains(s))
     }
 
     /// The scopes of this set that are also in `other`, in this set's order.
@@ -94,7 +97,12 @@ impl Scopes {
 
     /// The scopes in order.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(String::as_str)
+        self.0.split(' ').filter(|scope| !scope.is_empty())
+    }
+
+    /// As they go on the wire and into the store.
+    pub fn as_str(&self) -> &str {
+        &self.0
     }
 }
 
@@ -108,13 +116,13 @@ impl<'a> FromIterator<&'a str> for Scopes {
 
 impl fmt::Display for Scopes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.join(" "))
+        f.write_str(&self.0)
     }
 }
 
 impl serde::Serialize for Scopes {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        serializer.serialize_str(&self.0)
     }
 }
 

@@ -88,9 +88,9 @@ impl From<Timestamp> for Param<'_> {
     }
 }
 
-impl From<&Scopes> for Param<'_> {
-    fn from(value: &Scopes) -> Self {
-        Self::Text(value.to_string().into())
+impl<'a> From<&'a Scopes> for Param<'a> {
+    fn from(value: &'a Scopes) -> Self {
+        Self::Text(value.as_str().into())
     }
 }
 
