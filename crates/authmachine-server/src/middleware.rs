@@ -1,6 +1,5 @@
 //! The one middleware: limits before the handler, headers, log line and metrics after it.
 
-use std::cell::RefCell;
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
 use std::panic::AssertUnwindSafe;
@@ -32,57 +31,81 @@ pub const CSP_INTERACTION: &str = "default-src 'none'; script-src 'self'; style-
 /// What a new installation answers before its keys are made.
 const WITHOUT_KEYS: [&str; 3] = ["/.well-known/openid-configuration", "/healthz", "/metrics"];
 
-#[derive(Clone)]
+/// What is known of the request that is being answered, wherever that happens.
+#[derive(Clone, Copy)]
 struct Context {
-    request_id: String,
+    request_id: RequestId,
     address: Option<IpAddr>,
 }
 
 tokio::task_local! {
-    static CONTEXT: RefCell<Context>;
+    static CONTEXT: Context;
+}
+
+/// 64 random bits as hexadecimal digits.
+#[derive(Clone, Copy)]
+struct RequestId([u8; 16]);
+
+impl RequestId {
+    fn random() -> Self {
+        let mut digits = [0; 16];
+        let bits = u64::from_be_bytes(crate::random::bytes());
+        for (digit, place) in digits.iter_mut().zip((0..16).rev()) {
+            *digit = b"0123456789abcdef"[usize::try_from(bits >> (4 * place) & 15).expect("four bits")];
+        }
+        Self(digits)
+    }
+
+    fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).expect("digits are ASCII")
+    }
 }
 
 /// The id of the request that is being answered, as the log and the error pages name it.
 pub fn current_request_id() -> Option<String> {
-    CONTEXT.try_with(|context| context.borrow().request_id.clone()).ok()
+    CONTEXT.try_with(|context| context.request_id.as_str().to_owned()).ok()
 }
 
 /// The address that the request came from.
 pub fn current_address() -> Option<String> {
-    CONTEXT.try_with(|context| context.borrow().address.map(|address| address.to_string())).ok().flatten()
+    CONTEXT.try_with(|context| context.address.map(|address| address.to_string())).ok().flatten()
 }
 
 /// Under what failures from that address are counted: all that a peer can choose from are one (checklist BF1).
 pub fn current_source() -> String {
     let network = |address| crate::listen::network_of(address).to_string();
-    CONTEXT.try_with(|context| context.borrow().address.map(network)).ok().flatten().unwrap_or_default()
+    CONTEXT.try_with(|context| context.address.map(network)).ok().flatten().unwrap_or_default()
 }
 
 /// Everything that happens around every handler.
 pub async fn around(State(app): State<App>, request: Request, next: Next) -> Response {
     let started = Instant::now();
-    let request_id = u64::from_be_bytes(crate::random::bytes());
-    let request_id = format!("{request_id:016x}");
+    let request_id = RequestId::random();
     let address = client_address(&app, &request);
     let method = request.method().clone();
-    let route = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str).to_owned();
-    let headers = request.headers().clone();
-    let span = tracing::info_span!("request", id = %request_id, method = %method, route = %route);
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let route = route.as_ref().map_or("", MatchedPath::as_str);
+    let span = tracing::info_span!("request", id = %request_id.as_str(), method = %method, route = %route);
 
-    let context = RefCell::new(Context { request_id: request_id.clone(), address });
-    let answered = CONTEXT.scope(context, answer(&app, request, next, &headers)).instrument(span.clone());
+    let context = Context { request_id, address };
+    let answered = CONTEXT.scope(context, answer(&app, request, next)).instrument(span.clone());
     let mut response = answered.await;
 
-    finish(&app, &mut response, &route, &request_id);
+    finish(&app, response.headers_mut(), route, request_id);
     let elapsed = started.elapsed();
-    app.metrics.count(&route, response.status(), elapsed);
+    app.metrics.count(route, response.status(), elapsed);
     let _in_span = span.enter();
     tracing::info!(status = response.status().as_u16(), us = elapsed.as_micros(), "Answered");
     response
 }
 
-async fn answer(app: &App, request: Request, next: Next, headers: &HeaderMap) -> Response {
-    let refuse = |kind| PageError::new(kind).render(app, headers);
+async fn answer(app: &App, request: Request, next: Next) -> Response {
+    // What a page that refuses has to know of the request.
+    let mut headers = HeaderMap::new();
+    if let Some(languages) = request.headers().get(header::ACCEPT_LANGUAGE) {
+        headers.insert(header::ACCEPT_LANGUAGE, languages.clone());
+    }
+    let refuse = |kind| PageError::new(kind).render(app, &headers);
     let target_bytes = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
     if target_bytes > MAX_URI_BYTES {
         let mut refused = refuse(ErrorKind::PayloadTooLarge);
@@ -134,36 +157,43 @@ async fn catch_panic<F: Future<Output = Response>>(handler: F) -> Result<Respons
     .await
 }
 
-fn finish(app: &App, response: &mut Response, route: &str, request_id: &str) {
-    let always = [
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::REFERRER_POLICY, "same-origin"),
-        (
-            HeaderName::from_static("permissions-policy"),
-            "camera=(), microphone=(), geolocation=(), payment=(), usb=()",
-        ),
-    ];
-    let headers = response.headers_mut();
-    for (name, value) in always {
-        headers.insert(name, HeaderValue::from_static(value));
+/// The policies that no answer goes without, and are the same for all.
+const ALWAYS: [(HeaderName, HeaderValue); 3] = [
+    (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    (header::REFERRER_POLICY, HeaderValue::from_static("same-origin")),
+    (
+        HeaderName::from_static("permissions-policy"),
+        HeaderValue::from_static("camera=(), microphone=(), geolocation=(), payment=(), usb=()"),
+    ),
+];
+/// What says otherwise may be read, kept or framed says so itself; everything else is about somebody.
+const UNLESS_SAID: [(HeaderName, HeaderValue); 3] = [
+    (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(CSP)),
+    (RESOURCE_POLICY, HeaderValue::from_static("same-origin")),
+    (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+];
+/// Who may embed an answer.
+pub const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
+const OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+fn finish(app: &App, headers: &mut HeaderMap, route: &str, request_id: RequestId) {
+    headers.reserve(ALWAYS.len() + UNLESS_SAID.len() + 3);
+    for (name, value) in ALWAYS {
+        headers.insert(name, value);
     }
     // A sign-in in a popup goes back to the client's page, which must still find its opener: not so on our own pages.
     if !route.starts_with("/oidc/") && !route.starts_with(crate::oidc::INTERACTION) {
-        let opener = HeaderName::from_static("cross-origin-opener-policy");
-        headers.insert(opener, HeaderValue::from_static("same-origin"));
+        headers.insert(OPENER_POLICY, HeaderValue::from_static("same-origin"));
     }
-    headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(HeaderValue::from_static(CSP));
-    // Documents for everybody say so themselves; everything else is about somebody.
-    headers
-        .entry(HeaderName::from_static("cross-origin-resource-policy"))
-        .or_insert(HeaderValue::from_static("same-origin"));
-    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    for (name, value) in UNLESS_SAID {
+        headers.entry(name).or_insert(value);
+    }
     if app.settings.issuer.is_https() {
         headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
     }
-    if let Ok(value) = HeaderValue::from_str(request_id) {
-        headers.insert(HeaderName::from_static("x-request-id"), value);
-    }
+    let request_id = HeaderValue::from_str(request_id.as_str()).expect("digits are a header value");
+    headers.insert(REQUEST_ID, request_id);
 }
 
 /// The address of the browser or program: the peer's, or behind trusted proxies the right-most address in `X-Forwarded-For`

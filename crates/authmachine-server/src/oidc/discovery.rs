@@ -8,7 +8,7 @@ use authmachine_protocol::{
 };
 use authmachine_provider::authorize::ACR_PASSWORD;
 use authmachine_provider::user_claims;
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -29,14 +29,15 @@ pub struct Documents {
 
 struct Document {
     body: Bytes,
-    etag: String,
+    etag: HeaderValue,
 }
 
 impl Document {
     fn new(body: Bytes) -> Self {
         let digest = authmachine_jose::sha256(&body);
-        let hex: String = digest[..12].iter().map(|byte| format!("{byte:02x}")).collect();
-        Self { body, etag: format!("\"{hex}\"") }
+        let hex: String = authmachine_jose::hex(&digest[..12]);
+        let etag = HeaderValue::try_from(format!("\"{hex}\"")).expect("hex in quotes is a header value");
+        Self { body, etag }
     }
 }
 
@@ -127,25 +128,24 @@ pub fn metadata_of(settings: &Settings, keys: &KeyRing) -> ProviderMetadata {
 }
 
 /// `GET /.well-known/openid-configuration`, and the same document for clients of OAuth alone (RFC 8414 §3).
-pub async fn metadata(State(app): State<App>, headers: HeaderMap) -> Response {
-    serve(&app.current().documents.metadata, &headers)
+pub async fn metadata(State(app): State<App>, request: Request) -> Response {
+    serve(&app.current().documents.metadata, request.headers())
 }
 
 /// `GET /oidc/jwks`.
-pub async fn jwks(State(app): State<App>, headers: HeaderMap) -> Response {
-    serve(&app.current().documents.jwks, &headers)
+pub async fn jwks(State(app): State<App>, request: Request) -> Response {
+    serve(&app.current().documents.jwks, request.headers())
 }
 
 fn serve(document: &Document, headers: &HeaderMap) -> Response {
-    let mut response = if request::is_known(headers, &document.etag) {
+    let mut response = if request::is_known(headers, document.etag.to_str().expect("hex in quotes is text")) {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
         ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], document.body.clone())
             .into_response()
     };
     let headers = response.headers_mut();
-    let etag = HeaderValue::try_from(&document.etag).expect("hex in quotes is a header value");
-    headers.insert(header::ETAG, etag);
+    headers.insert(header::ETAG, document.etag.clone());
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"));
     cors::public(response)
 }
