@@ -45,6 +45,8 @@ pub fn expires_at(facts: &GrantFacts, live: &Live, lives: &Lives, now: Timestamp
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::testing::{NOW, facts, online_facts, scopes};
 
@@ -72,7 +74,7 @@ mod tests {
     fn an_access_token_outlives_the_session_only_when_offline() {
         let lives = Lives::default();
         let end = |mut facts: GrantFacts, first_party: bool, session_s: i64| {
-            facts.client.as_mut().expect("it has one").first_party = first_party;
+            Arc::make_mut(facts.client.as_mut().expect("it has one")).first_party = first_party;
             facts.session.as_mut().expect("it has one").expires_at = NOW.plus_seconds(session_s);
             let live = facts.live(Use::RefreshToken, NOW).expect("alive");
             expires_at(&facts, &live, &lives, NOW).seconds_since(NOW)

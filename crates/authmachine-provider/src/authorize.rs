@@ -488,10 +488,9 @@ fn allowance(request: &AuthorizationRequest, client: &Client, consent: Option<&C
             .filter(|scope| client.scopes.contains(scope))
             .collect(),
     );
-    let seen = client.object_scope();
     let objects = match &request.claims.userinfo_permissions {
         Some(codes) if codes.is_empty() => client.objects.clone(),
-        Some(codes) => codes.iter().filter(|code| seen.sees(code)).cloned().collect(),
+        Some(codes) => codes.iter().filter(|code| client.sees(code)).cloned().collect(),
         None => Vec::new(),
     };
     let acr = request.acr_values.iter().find(|value| *value == ACR_PASSWORD).cloned();

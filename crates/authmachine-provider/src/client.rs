@@ -91,7 +91,7 @@ pub struct Client {
     pub redirect_uris: Vec<String>,
     /// `post_logout_redirect_uris`.
     pub post_logout_redirect_uris: Vec<String>,
-    /// The objects it may see; of a first-party client always all ([`Client::object_scope`]).
+    /// The objects it may see; of a first-party client always all ([`Client::sees`]).
     pub objects: Vec<String>,
     /// What it says of itself.
     pub metadata: ClientMetadata,
@@ -177,9 +177,9 @@ impl Client {
             && (!response_type.has_code() || self.may_use(GrantType::AuthorizationCode))
     }
 
-    /// The objects it may see.
-    pub fn object_scope(&self) -> ObjectScope {
-        if self.first_party { ObjectScope::All } else { ObjectScope::Attached(self.objects.clone()) }
+    /// Whether it may see the object `code`.
+    pub fn sees(&self, code: &str) -> bool {
+        self.first_party || self.objects.iter().any(|attached| attached == code)
     }
 
     /// Whether `given` is one of its `redirect_uris`.

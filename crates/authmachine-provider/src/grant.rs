@@ -1,10 +1,11 @@
 //! Authorization grants: what was allowed, once, to one client; parent of every code and token.
 
-use authmachine_jose::Algorithm;
+use std::sync::Arc;
+
 use authmachine_protocol::{ClaimsRequest, Scopes, Timestamp, scope};
 
 use crate::browser_session::Session;
-use crate::client::ObjectScope;
+use crate::client::Client;
 use crate::consent::Consent;
 use crate::ids::{ClientId, GrantId, SessionId, UserId};
 use crate::lives::has_begun;
@@ -47,7 +48,8 @@ pub struct Grant {
     pub revoked_at: Option<Timestamp>,
 }
 
-/// A grant with the state, at this moment, of everything it depends on: what the store loads in one statement.
+/// A grant with the state, at this moment, of everything it depends on: what the store loads in one statement, and the client, which
+/// it may know from up to a second ago (checklist TK8).
 #[derive(Clone, Debug, PartialEq)]
 pub struct GrantFacts {
     /// The grant.
@@ -55,32 +57,11 @@ pub struct GrantFacts {
     /// Its user as they are now; `None` if deleted or if there never was one.
     pub user: Option<User>,
     /// Its client as it is now; `None` if deleted.
-    pub client: Option<GrantClient>,
+    pub client: Option<Arc<Client>>,
     /// Its session as it is now; `None` if gone or if there never was one.
     pub session: Option<Session>,
     /// The user's consent to the client as it is now.
     pub consent: Option<Consent>,
-}
-
-/// What of a client a grant depends on.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct GrantClient {
-    /// The row.
-    pub id: ClientId,
-    /// `client_id` on the wire.
-    pub client_id: String,
-    /// No consent needed.
-    pub first_party: bool,
-    /// Switched off.
-    pub disabled: bool,
-    /// What it may ask for now.
-    pub scopes: Scopes,
-    /// The objects that it may see now.
-    pub objects: ObjectScope,
-    /// What its userinfo is signed with; `None` is plain JSON.
-    pub userinfo_alg: Option<Algorithm>,
-    /// [`Client::pairwise_sector`](crate::client::Client::pairwise_sector).
-    pub pairwise_sector: Option<String>,
 }
 
 /// What is to be used under the grant: they end differently (design.md, «what ends tokens»).
@@ -167,6 +148,10 @@ mod tests {
         [Use::Code, Use::AccessToken, Use::RefreshToken].map(|purpose| facts.live(purpose, NOW).is_some())
     }
 
+    fn client(facts: &mut GrantFacts) -> &mut Client {
+        Arc::make_mut(facts.client.as_mut().expect("it has one"))
+    }
+
     fn session(facts: &mut GrantFacts) -> &mut Session {
         facts.session.as_mut().expect("it has one")
     }
@@ -180,12 +165,12 @@ mod tests {
             ("user locked", |f| f.user.as_mut().expect("it has one").status = UserStatus::Locked),
             ("user's epoch", |f| f.user.as_mut().expect("it has one").epoch += 1),
             ("user deleted", |f| f.user = None),
-            ("client disabled", |f| f.client.as_mut().expect("it has one").disabled = true),
+            ("client disabled", |f| client(f).disabled = true),
             ("client deleted", |f| f.client = None),
             ("consent withdrawn", |f| f.consent.as_mut().expect("it has one").version += 1),
             ("consent gone", |f| f.consent = None),
             ("openid taken from the client", |f| {
-                f.client.as_mut().expect("it has one").scopes = scopes("profile");
+                client(f).scopes = scopes("profile");
             }),
             ("openid taken from the consent", |f| {
                 f.consent.as_mut().expect("it has one").scopes = scopes("profile");
@@ -216,7 +201,7 @@ mod tests {
         // Taking offline_access away ties the refresh token to the session again.
         let taken = |f: &mut GrantFacts| {
             session(f).ended_at = Some(NOW);
-            f.client.as_mut().expect("it has one").scopes = scopes("openid profile");
+            client(f).scopes = scopes("openid profile");
         };
         assert_eq!(alive(facts(), taken), [false, true, false]);
     }
@@ -224,7 +209,7 @@ mod tests {
     #[test]
     fn a_scope_taken_away_is_gone_at_the_next_use() {
         let mut facts = facts();
-        facts.client.as_mut().expect("it has one").scopes = scopes("email openid");
+        client(&mut facts).scopes = scopes("email openid");
         let live = facts.live(Use::AccessToken, NOW).expect("openid is left");
         assert_eq!((live.scopes, live.allowed), (scopes("openid"), scopes("email openid")));
         assert!(!live.offline);

@@ -6,10 +6,10 @@ use authmachine_protocol::{ClaimsRequest, GrantType, ResponseType, Scopes, Times
 use serde_json::Map;
 
 use crate::browser_session::Session;
-use crate::client::{Client, ObjectScope};
+use crate::client::Client;
 use crate::client_metadata::ClientMetadata;
 use crate::consent::Consent;
-use crate::grant::{Grant, GrantClient, GrantFacts};
+use crate::grant::{Grant, GrantFacts};
 use crate::ids::{ClientId, GrantId, SessionId, UserId};
 use crate::user::{User, UserStatus};
 
@@ -102,16 +102,7 @@ pub(crate) fn facts() -> GrantFacts {
             revoked_at: None,
         },
         user: Some(alice()),
-        client: Some(GrantClient {
-            id: client.id,
-            client_id: client.client_id,
-            first_party: client.first_party,
-            disabled: false,
-            scopes: client.scopes,
-            objects: ObjectScope::Attached(Vec::new()),
-            userinfo_alg: None,
-            pairwise_sector: None,
-        }),
+        client: Some(client.into()),
         session: Some(session()),
         consent: Some(Consent {
             scopes: scopes("openid profile email offline_access"),

@@ -63,7 +63,8 @@ async fn keep_current(app: App) {
     loop {
         ticks.tick().await;
         match app.store.changed_since(&mut marker).await {
-            Ok(has_changed) => is_stale |= has_changed,
+            // The store has its clients in memory follow.
+            Ok(changed) => is_stale |= changed.clients || changed.signing_keys,
             Err(error) => {
                 tracing::warn!(cause = %error, "Cannot see whether something has changed");
                 sleep(REST).await;

@@ -328,6 +328,11 @@ impl Metrics {
                 store.checkpoint_time.as_secs_f64(),
             );
         }
+        let clients = &store.clients;
+        page.single("client_cache_entries", "gauge", "Clients in memory.", clients.entries);
+        page.single("client_cache_bytes", "gauge", "What they take, about.", clients.bytes);
+        page.single("client_cache_hits_total", "counter", "Clients found in memory.", clients.hits);
+        page.single("client_cache_misses_total", "counter", "Clients that were not there.", clients.misses);
         page.text
     }
 

@@ -1,5 +1,6 @@
 //! Reading requests strictly: forms, JSON, bearer tokens, client credentials.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use authmachine_jose::strict_json;
@@ -212,7 +213,7 @@ pub async fn authenticate_client(
     app: &App,
     headers: &HeaderMap,
     form: &Params,
-) -> Result<Client, OAuthError> {
+) -> Result<Arc<Client>, OAuthError> {
     let credentials = Credentials::read(authorization(headers)?, form).map_err(OAuthError::client)?;
 
     let now = app.now();
@@ -221,13 +222,11 @@ pub async fn authenticate_client(
     let client_id = credentials.client_id.clone();
     let (client, tries) = app
         .store
-        .read(move |reads| {
-            Ok((reads.find_client_by_client_id(&client_id)?, reads.find_throttle(&of_client)?))
-        })
+        .read(move |reads| Ok((reads.client_by_client_id(&client_id)?, reads.find_throttle(&of_client)?)))
         .await?;
     throttle::check(&tries, FREE_CLIENT_FAILURES, now).map_err(OAuthError::throttled)?;
 
-    let (why, client) = match (prove(app, client.as_ref(), &credentials.proof, now).await?, client) {
+    let (why, client) = match (prove(app, client.as_deref(), &credentials.proof, now).await?, client) {
         (Ok(()), Some(client)) => {
             if tries.failures > 0 {
                 app.store.write_later(move |tx| tx.clear_throttle(&of_client));
@@ -240,7 +239,7 @@ pub async fn authenticate_client(
     let is_known = client.is_some();
     let of_source = app.secrets.throttle("clients of", &source);
     let mut event = app.event(EventKind::ClientRefused, "anonymous");
-    event.client = client.map(|client| client.client_id);
+    event.client = client.map(|client| client.client_id.clone());
     event.detail.extend(why.map(|why| ("why".to_owned(), why.into())));
     let verdict = app
         .store

@@ -41,7 +41,8 @@ impl Reads {
         &mut self,
         presented: &Presented,
     ) -> Result<Option<(AccessToken, GrantFacts)>, StoreError> {
-        self.one(FIND, params![presented.id, &presented.sha256], read)
+        let found = self.one(FIND, params![presented.id, &presented.sha256], read)?;
+        self.with_client(found)
     }
 }
 

@@ -3,13 +3,21 @@
 //! Whoever writes users, clients, keys, permissions or API tokens notes it here, in the same unit. Tokens and sessions
 //! never pass through it.
 
+use std::sync::Arc;
+
 use authmachine_provider::Timestamp;
+use authmachine_provider::ids::ClientId;
 
 use crate::dialect::SQLITE_DATA_VERSION;
 use crate::error::StoreError;
 use crate::statements::statements;
 use crate::unit::{Reads, Tx};
 use crate::value::params;
+
+/// The [kind](Change::kind) of a client's changes,
+pub(crate) const CLIENT: &str = "client";
+/// and of those of the signing keys.
+pub(crate) const SIGNING_KEY: &str = "signing_key";
 
 /// One change.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,8 +69,12 @@ impl Tx {
         self.run(HOLD, &[]).map(drop)
     }
 
-    /// Notes a change of the row `id`.
+    /// Notes a change of the row `id`, and has a client leave the memory after the commit.
     pub(crate) fn note(&mut self, kind: &str, id: i64, at: Option<Timestamp>) -> Result<(), StoreError> {
+        if kind == CLIENT {
+            let memory = Arc::clone(&self.memory);
+            self.after_commit(Box::new(move || memory.forget(ClientId(id))));
+        }
         let next: Option<i64> = self.one(NEXT, &[], |row| row.get())?;
         let revision = next.ok_or(StoreError::Corrupt { table: "counters", id: 0 })?;
         self.run(INSERT, params![revision, at, kind, id]).map(drop)

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use authmachine_provider::Timestamp;
 
+use crate::changes::SIGNING_KEY;
 use crate::error::StoreError;
 use crate::statements::statements;
 use crate::unit::Tx;
@@ -209,7 +210,7 @@ impl Tx {
             Purge::SigningKeys => {
                 let keys = self.run(SIGNING_KEYS, params![now])?;
                 if keys > 0 {
-                    self.note("signing_key", 0, Some(now))?;
+                    self.note(SIGNING_KEY, 0, Some(now))?;
                 }
                 (keys, true)
             }

@@ -1,5 +1,7 @@
 //! Clients, with their URIs and objects.
 
+use std::sync::Arc;
+
 use authmachine_jose::Algorithm;
 use authmachine_protocol::redirect_uri::ClientKind;
 use authmachine_protocol::{ClientAuthMethod, GrantType};
@@ -7,6 +9,8 @@ use authmachine_provider::Timestamp;
 use authmachine_provider::client::{Client, PkceRule};
 use authmachine_provider::ids::{ClientId, SessionId};
 
+use crate::changes::CLIENT;
+use crate::client_cache::AsOf;
 use crate::error::StoreError;
 use crate::statements::statements;
 use crate::unit::{Reads, Tx};
@@ -129,6 +133,31 @@ impl Reads {
         Ok(clients)
     }
 
+    /// The client in the row `id`, from memory if it is there: in a unit of work it may be the one of a moment ago.
+    pub fn client(&mut self, id: ClientId) -> Result<Option<Arc<Client>>, StoreError> {
+        match self.memory.by_id(id) {
+            Ok(client) => Ok(Some(client)),
+            Err(as_of) => self.find_client(id).map(|found| self.keep(found, as_of)),
+        }
+    }
+
+    /// The client with that `client_id`, from memory if it is there.
+    pub fn client_by_client_id(&mut self, client_id: &str) -> Result<Option<Arc<Client>>, StoreError> {
+        match self.memory.by_client_id(client_id) {
+            Ok(client) => Ok(Some(client)),
+            Err(as_of) => self.find_client_by_client_id(client_id).map(|found| self.keep(found, as_of)),
+        }
+    }
+
+    fn keep(&self, found: Option<Client>, as_of: AsOf) -> Option<Arc<Client>> {
+        let client = Arc::new(found?);
+        // What a unit of work reads is not committed yet.
+        if !self.writes {
+            self.memory.keep(&client, as_of);
+        }
+        Some(client)
+    }
+
     /// The client in the row `id`.
     pub fn find_client(&mut self, id: ClientId) -> Result<Option<Client>, StoreError> {
         Ok(self.clients(FIND, params![id])?.pop())
@@ -200,7 +229,7 @@ impl Tx {
             return Ok(false);
         }
         self.insert_uris(client)?;
-        self.note("client", client.id.0, Some(client.created_at))?;
+        self.note(CLIENT, client.id.0, Some(client.created_at))?;
         Ok(true)
     }
 
@@ -241,7 +270,7 @@ impl Tx {
         }
         self.run(DELETE_CONSENTS, params![id])?;
         self.run(DELETE_DELIVERIES, params![id])?;
-        self.note("client", id.0, Some(now))?;
+        self.note(CLIENT, id.0, Some(now))?;
         Ok(true)
     }
 
@@ -274,7 +303,7 @@ impl Tx {
         }
         self.run(DELETE_URIS, params![client.id])?;
         self.insert_uris(client)?;
-        self.note("client", client.id.0, None)
+        self.note(CLIENT, client.id.0, None)
     }
 
     /// Stores `after` in the place of `before`, unless somebody else was quicker: then `false`, and nothing happened.
@@ -306,7 +335,7 @@ impl Tx {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         if self.run(SET_SECRET, params![secret_hmac, id])? == 1 {
-            self.note("client", id.0, Some(now))?;
+            self.note(CLIENT, id.0, Some(now))?;
         }
         Ok(())
     }

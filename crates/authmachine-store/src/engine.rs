@@ -6,6 +6,7 @@ pub(crate) mod sqlite;
 use std::sync::Arc;
 use std::time::Instant;
 
+use crate::client_cache::ClientCache;
 use crate::error::{Failure, StoreError, unavailable};
 use crate::faults::Faults;
 use crate::queue::Queue;
@@ -68,6 +69,7 @@ fn check(params: &[Param<'_>]) -> Result<(), StoreError> {
 pub(crate) struct Shared {
     pub(crate) queue: Queue<Box<dyn Unit>>,
     pub(crate) faults: Arc<Faults>,
+    pub(crate) memory: Arc<ClientCache>,
     pub(crate) counters: Counters,
 }
 

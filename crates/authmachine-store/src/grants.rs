@@ -1,9 +1,8 @@
-//! Authorization grants, and everything that one depends on in one statement.
+//! Authorization grants, and everything that one depends on: in one statement, but for the client, which is mostly in memory.
 
 use authmachine_provider::Timestamp;
-use authmachine_provider::client::ObjectScope;
 use authmachine_provider::consent::Consent;
-use authmachine_provider::grant::{Grant, GrantClient, GrantFacts};
+use authmachine_provider::grant::{Grant, GrantFacts};
 use authmachine_provider::ids::{GrantId, SessionId};
 
 use crate::error::StoreError;
@@ -11,14 +10,6 @@ use crate::statements::statements;
 use crate::unit::{Reads, Tx};
 use crate::value::{Row, json, params, width};
 use crate::{consents, sessions, users};
-
-/// The columns of a client that a grant depends on.
-macro_rules! client_columns {
-    () => {
-        "clients.id, clients.client_id, clients.first_party, clients.disabled, clients.scopes, clients.objects, \
-         clients.userinfo_alg, clients.sector"
-    };
-}
 
 /// The columns that [`read_facts`] reads.
 macro_rules! facts {
@@ -28,8 +19,6 @@ macro_rules! facts {
              grants.auth_time, grants.amr, grants.acr, grants.offline, grants.user_epoch, \
              grants.consent_version, grants.created_at, grants.expires_at, grants.revoked_at, ",
             $crate::users::columns!(),
-            ", ",
-            $crate::grants::client_columns!(),
             ", ",
             $crate::sessions::columns!(),
             ", ",
@@ -42,12 +31,11 @@ macro_rules! facts {
 macro_rules! facts_joins {
     () => {
         " LEFT JOIN users ON users.id = grants.user_id
-        LEFT JOIN clients ON clients.id = grants.client_id
         LEFT JOIN sessions ON sessions.id = grants.session_id
         LEFT JOIN consents ON consents.user_id = grants.user_id AND consents.client_id = grants.client_id "
     };
 }
-pub(crate) use {client_columns, facts, facts_joins};
+pub(crate) use {facts, facts_joins};
 
 fn read(row: &mut Row<'_>) -> Result<Grant, StoreError> {
     row.table("grants");
@@ -71,21 +59,12 @@ fn read(row: &mut Row<'_>) -> Result<Grant, StoreError> {
     })
 }
 
-fn read_client(row: &mut Row<'_>) -> Result<GrantClient, StoreError> {
-    row.table("clients");
-    let (id, client_id, first_party) = (row.get()?, row.get()?, row.get()?);
-    let (disabled, scopes, objects) = (row.get()?, row.get()?, row.json()?);
-    let objects = if first_party { ObjectScope::All } else { ObjectScope::Attached(objects) };
-    let (userinfo_alg, sector): (_, Option<String>) = (row.get()?, row.get()?);
-    let pairwise_sector = sector.filter(|_| !first_party);
-    Ok(GrantClient { id, client_id, first_party, disabled, scopes, objects, userinfo_alg, pairwise_sector })
-}
-
+/// The facts of a row, but for the client: [`Reads::with_client`].
 pub(crate) fn read_facts(row: &mut Row<'_>) -> Result<GrantFacts, StoreError> {
     Ok(GrantFacts {
         grant: read(row)?,
         user: row.optional(const { width(users::columns!()) }, users::read)?,
-        client: row.optional(const { width(client_columns!()) }, read_client)?,
+        client: None,
         session: row.optional(const { width(sessions::columns!()) }, sessions::read)?,
         consent: row.optional::<Consent>(const { width(consents::columns!()) }, consents::read)?,
     })
@@ -110,7 +89,19 @@ statements! {
 impl Reads {
     /// A grant with everything that it depends on as it is now.
     pub fn find_grant(&mut self, id: GrantId) -> Result<Option<GrantFacts>, StoreError> {
-        self.one(FIND, params![id], read_facts)
+        let found = self.one(FIND, params![id], |row| Ok(((), read_facts(row)?)))?;
+        Ok(self.with_client(found)?.map(|((), facts)| facts))
+    }
+
+    /// Puts the client into what was found.
+    pub(crate) fn with_client<T>(
+        &mut self,
+        mut found: Option<(T, GrantFacts)>,
+    ) -> Result<Option<(T, GrantFacts)>, StoreError> {
+        if let Some((_, facts)) = &mut found {
+            facts.client = self.client(facts.grant.client_id)?;
+        }
+        Ok(found)
     }
 }
 

@@ -10,6 +10,7 @@ mod assertion_ids;
 mod authorization_codes;
 mod changes;
 mod cleanup;
+mod client_cache;
 mod client_logos;
 mod clients;
 mod consents;
@@ -40,12 +41,13 @@ mod value;
 
 pub use changes::Change;
 pub use cleanup::{Pace, Purge, Step};
+pub use client_cache::{CacheStats, TRUSTED_FOR};
 pub use client_logos::Logo;
 pub use error::{OpenError, StoreError};
 pub use faults::Faults;
 pub use settings::Settings;
 pub use stats::{Histogram, Stats};
-pub use store::{Marker, Store};
+pub use store::{Changed, Marker, Store};
 pub use unit::{Reads, Tx};
 pub use users::Inserted;
 

@@ -56,7 +56,8 @@ impl Reads {
         &mut self,
         id: i64,
     ) -> Result<Option<(RefreshFamily, GrantFacts)>, StoreError> {
-        self.one(FIND, params![id], read)
+        let found = self.one(FIND, params![id], read)?;
+        self.with_client(found)
     }
 }
 

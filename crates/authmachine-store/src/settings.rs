@@ -1,6 +1,9 @@
 //! Which database, and how it is used.
 
 use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::client_cache::TRUSTED_FOR;
 
 /// What [`Store::open`](crate::Store::open) needs to know.
 #[derive(Clone, Debug)]
@@ -9,12 +12,15 @@ pub struct Settings {
     pub database: Database,
     /// How many units of work may wait; one more is refused at once.
     pub queue: usize,
+    /// How long after the last look at the changes ([`Store::changed_since`](crate::Store::changed_since)) what is in memory is
+    /// believed.
+    pub trusted_for: Duration,
 }
 
 impl Settings {
     /// `database` with the usual limits.
     pub const fn new(database: Database) -> Self {
-        Self { database, queue: 4_096 }
+        Self { database, queue: 4_096, trusted_for: TRUSTED_FOR }
     }
 }
 

@@ -3,6 +3,7 @@
 use authmachine_provider::Timestamp;
 use authmachine_provider::keys::SigningKeyRecord;
 
+use crate::changes::SIGNING_KEY;
 use crate::error::StoreError;
 use crate::statements::statements;
 use crate::unit::{Reads, Tx};
@@ -56,7 +57,7 @@ impl Tx {
             key.expires_at,
         ];
         self.run(INSERT, values)?;
-        self.note("signing_key", 0, Some(key.created_at))
+        self.note(SIGNING_KEY, 0, Some(key.created_at))
     }
 
     /// Has a key sign nothing from `retired_at` on, and leave the key set at `expires_at`.
@@ -67,7 +68,7 @@ impl Tx {
         expires_at: Timestamp,
     ) -> Result<(), StoreError> {
         if self.run(RETIRE, params![retired_at, expires_at, kid])? == 1 {
-            self.note("signing_key", 0, None)?;
+            self.note(SIGNING_KEY, 0, None)?;
         }
         Ok(())
     }

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use crate::cleanup::Purge;
+use crate::client_cache::CacheStats;
 
 /// The store's counters at one moment; totals since the start, if nothing else is said.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -34,6 +35,8 @@ pub struct Stats {
     pub file_bytes: Option<u64>,
     /// Bytes of its log now.
     pub log_bytes: Option<u64>,
+    /// The clients in memory.
+    pub clients: CacheStats,
 }
 
 /// How often something was how large.
@@ -143,6 +146,7 @@ impl Counters {
             purged: purged.map(|(what, rows)| (what.table(), rows.load(Relaxed))).collect(),
             file_bytes: None,
             log_bytes: None,
+            clients: CacheStats::default(),
         }
     }
 }

@@ -8,9 +8,12 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use authmachine_provider::Timestamp;
+use authmachine_provider::ids::ClientId;
 use tokio::sync::oneshot;
 
+use crate::changes::{CLIENT, SIGNING_KEY};
 use crate::cleanup::{Pace, Purge, Step};
+use crate::client_cache::ClientCache;
 use crate::engine::{Connection, Shared, postgres, sqlite};
 use crate::error::{OpenError, StoreError, unavailable};
 use crate::faults::Faults;
@@ -27,6 +30,8 @@ const FILE: &str = "authmachine.db";
 const LOG: &str = "authmachine.db-wal";
 /// The lock file beside it.
 const LOCK: &str = "serve.lock";
+/// Changes that are looked at one by one; after more, everything may have changed.
+const MAX_CHANGES: i64 = 1_000;
 /// The longest wait for a read that has to queue.
 const READ_TIME: Duration = Duration::from_secs(2);
 
@@ -59,6 +64,17 @@ pub struct Marker {
     pub revision: i64,
 }
 
+/// What has changed ([`Store::changed_since`]).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Changed {
+    /// Some client.
+    pub clients: bool,
+    /// Some signing key.
+    pub signing_keys: bool,
+    /// These, or anything else.
+    pub anything: bool,
+}
+
 impl Store {
     /// Opens the database, makes it if it is missing, and brings its schema up to date. Blocks.
     ///
@@ -68,6 +84,7 @@ impl Store {
         let shared = Arc::new(Shared {
             queue: Queue::new(settings.queue),
             faults: Arc::new(Faults::default()),
+            memory: Arc::new(ClientCache::new(settings.trusted_for)),
             counters: Counters::default(),
         });
         match settings.database {
@@ -84,7 +101,7 @@ impl Store {
                     lock: Mutex::new(None),
                     folder,
                 };
-                let tx = Tx::new(Reads::new(Connection::Sqlite(writer), Arc::clone(&shared.faults)));
+                let tx = Tx::new(Reads::new(Connection::Sqlite(writer), &shared));
                 let store = Self::new(shared, Some(files));
                 store.spawn("store-writer", tx, sqlite::write_loop)?;
                 Ok(store)
@@ -99,7 +116,7 @@ impl Store {
                 let store = Self::new(shared, None);
                 for n in 1..=max_connections.max(1) {
                     let link = Connection::Postgres(Box::new(postgres::Link::new(config.clone())));
-                    let tx = Tx::new(Reads::new(link, Arc::clone(&store.inner.shared.faults)));
+                    let tx = Tx::new(Reads::new(link, &store.inner.shared));
                     store.spawn(&format!("store-{n}"), tx, postgres::work_loop)?;
                 }
                 Ok(store)
@@ -226,25 +243,48 @@ impl Store {
         })
     }
 
-    /// Whether something changed that caches hold (users, clients, keys, permissions: see [`Reads::list_changes`]), by this
-    /// process or another; moves `marker` up. Cheap enough for four times a second.
+    /// What changed of what is kept in memory (users, clients, keys, permissions: see [`Reads::list_changes`]), by this process or
+    /// another; moves `marker` up, and has the clients in memory follow. Cheap enough for four times a second.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn changed_since(&self, marker: &mut Marker) -> Result<bool, StoreError> {
+    pub async fn changed_since(&self, marker: &mut Marker) -> Result<Changed, StoreError> {
+        let asked_at = Instant::now();
+        let memory = &self.inner.shared.memory;
         let mut data_version = 0;
         if let Some(files) = &self.inner.files {
             let mut watch = files.watch.lock().unwrap_or_else(PoisonError::into_inner);
             watch.failure = None;
             data_version = watch.data_version()?;
             if data_version == marker.data_version {
-                return Ok(false);
+                memory.is_current_at(asked_at);
+                return Ok(Changed::default());
             }
         }
-        let revision = self.read(Reads::current_revision).await?;
-        let changed = revision != marker.revision;
+        let known = marker.revision;
+        let (revision, changes) = self
+            .read(move |reads| {
+                let revision = reads.current_revision()?;
+                let count = revision - known;
+                let is_near = known > 0 && (0..=MAX_CHANGES).contains(&count);
+                Ok((revision, if is_near { reads.list_changes(known, count)? } else { Vec::new() }))
+            })
+            .await?;
+        let missed = i64::try_from(changes.len()) != Ok(revision - known);
+        let changed = |kind: &str| missed || changes.iter().any(|change| change.kind == kind);
+        if missed {
+            memory.forget_all();
+        }
+        for change in changes.iter().filter(|change| change.kind == CLIENT) {
+            memory.forget(ClientId(change.entity_id));
+        }
+        memory.is_current_at(asked_at);
         *marker = Marker { data_version, revision };
-        Ok(changed)
+        Ok(Changed {
+            clients: changed(CLIENT),
+            signing_keys: changed(SIGNING_KEY),
+            anything: revision != known,
+        })
     }
 
     /// Takes the data folder for the one process that serves from it, until the store is dropped. On PostgreSQL, where several may
@@ -312,6 +352,7 @@ impl Store {
             queue: u64::try_from(self.inner.shared.queue.len()).unwrap_or(u64::MAX),
             file_bytes: bytes(FILE),
             log_bytes: bytes(LOG),
+            clients: self.inner.shared.memory.stats(),
             ..self.inner.shared.counters.read()
         }
     }

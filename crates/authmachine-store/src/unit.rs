@@ -7,7 +7,8 @@ use std::time::Instant;
 
 use tokio::sync::oneshot;
 
-use crate::engine::Connection;
+use crate::client_cache::ClientCache;
+use crate::engine::{Connection, Shared};
 use crate::error::{Failure, StoreError};
 use crate::faults::Faults;
 use crate::value::{Param, Row};
@@ -19,6 +20,9 @@ use crate::value::{Param, Row};
 pub struct Reads {
     pub(crate) connection: Connection,
     pub(crate) faults: Arc<Faults>,
+    pub(crate) memory: Arc<ClientCache>,
+    /// Whether this is a unit of work, which sees what is not committed yet.
+    pub(crate) writes: bool,
     pub(crate) failure: Option<Failure>,
 }
 
@@ -48,8 +52,9 @@ impl DerefMut for Tx {
 }
 
 impl Reads {
-    pub(crate) const fn new(connection: Connection, faults: Arc<Faults>) -> Self {
-        Self { connection, faults, failure: None }
+    pub(crate) fn new(connection: Connection, shared: &Shared) -> Self {
+        let (faults, memory) = (Arc::clone(&shared.faults), Arc::clone(&shared.memory));
+        Self { connection, faults, memory, writes: false, failure: None }
     }
 
     fn call<T>(&mut self, call: impl FnOnce(&mut Connection) -> Result<T, Failure>) -> Result<T, StoreError> {
@@ -130,6 +135,7 @@ impl Tx {
     /// Runs `unit` once; a panic and an error that it swallowed are errors.
     pub(crate) fn attempt(&mut self, unit: &mut dyn Unit) -> Result<(), StoreError> {
         self.reads.failure = None;
+        self.reads.writes = unit.writes();
         self.hooks.clear();
         // A unit touches nothing but `tx`, whose transaction is rolled back, and its own result, which is dropped.
         match catch_unwind(AssertUnwindSafe(|| unit.run(self))) {

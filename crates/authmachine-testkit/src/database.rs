@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use authmachine_store::Store;
 use authmachine_store::settings::{Database as Which, Settings, Synchronous};
@@ -55,7 +56,9 @@ impl Database {
                 Which::Postgres { url: url_of(name), max_connections: Which::CONNECTIONS }
             }
         };
-        Store::open(Settings::new(database)).expect("the test's database opens")
+        // A test that lasts says itself when a server looks at the changes.
+        let settings = Settings { trusted_for: Duration::from_secs(3_600), ..Settings::new(database) };
+        Store::open(settings).expect("the test's database opens")
     }
 
     /// Cuts the database off, as if its server had gone: PostgreSQL alone.

@@ -10,7 +10,7 @@ use authmachine_provider::event::{Event, EventKind};
 use authmachine_provider::ids::Kind;
 use authmachine_provider::user::User;
 use authmachine_server::{App, Issuer, Settings};
-use authmachine_store::{Purge, Store, StoreError, Tx};
+use authmachine_store::{Marker, Purge, Store, StoreError, Tx};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
@@ -77,6 +77,7 @@ impl TestServer {
     ) -> Self {
         let app =
             App::start(settings, store, &keys::MASTER_KEY, clock.clock()).await.expect("the server starts");
+        look(&app.store).await;
         let router = authmachine_server::router(&app);
         Self(Arc::new(Inner { app, router, clock, log_start, secrets: Mutex::default(), database }))
     }
@@ -178,6 +179,7 @@ impl TestServer {
 
     /// Loads keys and clients again, as the server does by itself when they have changed.
     pub async fn reload(&self) {
+        look(self.store()).await;
         self.app().reload().await.expect("keys and clients can be loaded");
     }
 
@@ -322,6 +324,11 @@ impl Drop for Inner {
             panic!("checklist LG1: the secret «{secret}» stands in the log: {record}");
         }
     }
+}
+
+/// Looks at the changes, as a server does four times a second: from now on clients may be had from memory.
+async fn look(store: &Store) {
+    store.changed_since(&mut Marker::default()).await.expect("the database answers");
 }
 
 /// A unit of work of a test waits this long for its turn.

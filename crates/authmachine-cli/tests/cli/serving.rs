@@ -69,23 +69,35 @@ fn metrics_are_on_a_port_of_their_own() {
 }
 
 #[test]
-fn a_client_made_beside_a_running_server_works_within_a_second() {
+fn tk8_a_client_changed_beside_a_running_server_is_so_within_a_second() {
     let place = Place::new();
     let server = place.serve();
     let add = ["client", "add", "--id", "cron", "--grant-type", "client_credentials", "--scope", "jobs"];
     let secret = place.json(&add)["client_secret"].as_str().expect("text").to_owned();
-    let made_at = Instant::now();
-    let form = format!("grant_type=client_credentials&client_id=cron&client_secret={secret}&scope=jobs");
-    let (status, body) = post(&server.url, "/oidc/token", &form);
-    assert!(status == 200 && body.contains("access_token"), "{status} {body}");
-    assert!(made_at.elapsed() < Duration::from_secs(1));
-
+    let ask = |secret: &str| {
+        let form = format!("grant_type=client_credentials&client_id=cron&client_secret={secret}&scope=jobs");
+        post(&server.url, "/oidc/token", &form)
+    };
+    let is_soon = |secret: &str, expected: u16, word: &str| {
+        let began = Instant::now();
+        loop {
+            let (status, body) = ask(secret);
+            if status == expected && body.contains(word) {
+                break;
+            }
+            assert!(began.elapsed() < Duration::from_secs(1), "{status} {body}");
+            std::thread::sleep(Duration::from_millis(50)); // failures count
+        }
+    };
+    is_soon(&secret, 200, "access_token");
     place.ok(&["client", "disable", "cron"]);
-    let (status, body) = post(&server.url, "/oidc/token", &form);
-    assert!(status == 401 && body.contains("invalid_client"), "{status} {body}");
+    is_soon(&secret, 401, "invalid_client");
     place.ok(&["client", "enable", "cron"]);
-    place.ok(&["client", "rotate-secret", "cron"]);
-    assert_eq!(post(&server.url, "/oidc/token", &form).0, 401, "the old secret");
+    is_soon(&secret, 200, "access_token");
+    let new =
+        place.json(&["client", "rotate-secret", "cron"])["client_secret"].as_str().expect("text").to_owned();
+    is_soon(&new, 200, "access_token");
+    assert_eq!(ask(&secret).0, 401, "the old secret");
     // LG1: what clients send is in no log.
     assert!(!server.log().contains(&secret), "{}", server.log());
     assert_eq!(server.stop().0, Some(0));

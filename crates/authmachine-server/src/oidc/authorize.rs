@@ -10,7 +10,7 @@ use authmachine_provider::ids::Kind;
 use authmachine_provider::interaction::{AuthorizationRequest, Done, Interaction};
 use authmachine_store::StoreError;
 use axum::body::Body;
-use axum::extract::{RawQuery, State};
+use axum::extract::{Request, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 
@@ -27,13 +27,14 @@ use crate::{random, request};
 pub const MAX_INTERACTIONS: i64 = 100_000;
 
 /// `GET /oidc/authorize`.
-pub async fn get(State(app): State<App>, RawQuery(query): RawQuery, headers: HeaderMap) -> Response {
+pub async fn get(State(app): State<App>, request: Request) -> Response {
+    let (parts, _) = request.into_parts();
     let result = async {
-        let params = read_params(query.unwrap_or_default().as_bytes())?;
-        start(&app, &headers, &params).await
+        let params = read_params(parts.uri.query().unwrap_or_default().as_bytes())?;
+        start(&app, &parts.headers, &params).await
     };
     let result = result.await;
-    page_result(&app, &headers, result)
+    page_result(&app, &parts.headers, result)
 }
 
 /// `POST /oidc/authorize` (OIDC Core §3.1.2.1). From another site the browser keeps its `Lax` cookie back, so that is continued
@@ -64,12 +65,12 @@ async fn start(app: &App, headers: &HeaderMap, params: &Params) -> Result<Respon
     let client = app
         .store
         .read(move |reads| match &client_id {
-            Some(client_id) => reads.find_client_by_client_id(client_id),
+            Some(client_id) => reads.client_by_client_id(client_id),
             None => Ok(None),
         })
         .await?;
-    let unfolded = request_object::unfold(app, params, client.as_ref()).await;
-    let checked = unfolded.map_err(|error| authorize::refuse_object(params, client.as_ref(), error));
+    let unfolded = request_object::unfold(app, params, client.as_deref()).await;
+    let checked = unfolded.map_err(|error| authorize::refuse_object(params, client.as_deref(), error));
     let checked = checked.and_then(|params| {
         let verify_hint = |token: &str| id_token::verify_hint(app, token);
         let installation = Installation {
@@ -77,7 +78,7 @@ async fn start(app: &App, headers: &HeaderMap, params: &Params) -> Result<Respon
             implicit: app.settings.implicit,
             verify_hint: &verify_hint,
         };
-        authorize::check(&params, client.as_ref(), &installation)
+        authorize::check(&params, client.as_deref(), &installation)
     });
     let request = match checked {
         Ok(request) => request,

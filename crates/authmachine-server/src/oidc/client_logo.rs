@@ -57,8 +57,7 @@ pub async fn get(State(app): State<App>, Path(client_id): Path<String>, headers:
         Ok(None) => return ApiError::new(StatusCode::NOT_FOUND, "There is no logo here.").into_response(),
         Err(error) => return ApiError::from(error).into_response(),
     };
-    let etag: String =
-        authmachine_jose::hex(&authmachine_jose::sha256(&png)[..12]);
+    let etag: String = authmachine_jose::hex(&authmachine_jose::sha256(&png)[..12]);
     let etag = HeaderValue::try_from(format!("\"{etag}\"")).expect("hex in quotes is a header value");
     let always = [
         (header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=300")),

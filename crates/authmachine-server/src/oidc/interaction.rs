@@ -68,7 +68,7 @@ struct Scene {
     presented: Presented,
     browser: Browser,
     interaction: Interaction,
-    client: Client,
+    client: Arc<Client>,
     session: Option<SignedIn>,
     step: Step,
 }
@@ -83,7 +83,7 @@ impl Scene {
             .store
             .read(move |reads| match reads.find_interaction(&presented, &browser_sha256)? {
                 Some(interaction) => {
-                    let client = reads.find_client(interaction.request.client_id)?;
+                    let client = reads.client(interaction.request.client_id)?;
                     Ok(Some(interaction).zip(client))
                 }
                 None => Ok(None),
@@ -156,7 +156,7 @@ impl Scene {
 
     /// What the client says of itself, in the page's language where it can.
     async fn client_view(&self, app: &App, lang: Lang) -> ClientView {
-        let Client { name, metadata, .. } = &self.client;
+        let Client { name, metadata, .. } = &*self.client;
         let said = |field, otherwise: Option<&String>| {
             metadata.localized(field, lang.tag()).or(otherwise.map(String::as_str)).map(str::to_owned)
         };

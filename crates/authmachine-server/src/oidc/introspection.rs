@@ -9,7 +9,7 @@ use authmachine_provider::ids::Kind;
 use authmachine_provider::refresh_token::{self, Recognised};
 use authmachine_store::StoreError;
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse as _, Response};
 use serde::Serialize;
@@ -19,8 +19,9 @@ use crate::error::{OAuthError, json};
 use crate::request;
 
 /// `POST /oidc/introspect`.
-pub async fn post(State(app): State<App>, headers: HeaderMap, body: Body) -> Response {
-    answer(&app, &headers, body).await.into_response()
+pub async fn post(State(app): State<App>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    answer(&app, &parts.headers, body).await.into_response()
 }
 
 async fn answer(app: &App, headers: &HeaderMap, body: Body) -> Result<Response, OAuthError> {
@@ -33,13 +34,13 @@ async fn answer(app: &App, headers: &HeaderMap, body: Body) -> Result<Response, 
     let token = form.get("token").ok_or_else(|| OAuthError::invalid_request("token is missing."))?;
     // The kind stands in the token itself, so that token_type_hint tells nothing new.
     let active = match (Presented::parse(Kind::AccessToken, token), RefreshToken::parse(token)) {
-        (Some(presented), _) => access_token(app, client, presented).await?,
-        (None, Some(token)) => refresh_token(app, client, token).await?,
+        (Some(presented), _) => access_token(app, &client, presented).await?,
+        (None, Some(token)) => refresh_token(app, &client, token).await?,
         (None, None) => None,
     };
     Ok(match active {
         Some(active) => json(&active),
-        None => json(&serde_json::json!({ "active": false })),
+        None => json(&Inactive { active: false }),
     })
 }
 
@@ -60,15 +61,21 @@ struct Active {
     iss: String,
 }
 
+/// The same of every other token.
+#[derive(Serialize)]
+struct Inactive {
+    active: bool,
+}
+
 impl Active {
-    fn new(app: &App, client: Client, facts: GrantFacts, scopes: &Scopes, expires_at: Timestamp) -> Self {
+    fn new(app: &App, client: &Client, facts: GrantFacts, scopes: &Scopes, expires_at: Timestamp) -> Self {
         let names_user = scopes.contains("profile");
         let subject = |sub: &str| app.secrets.subject(client.pairwise_sector(), sub);
         let (sub, username) = facts.user.map(|user| (subject(&user.sub), user.username)).unzip();
         Self {
             active: true,
             scope: scopes.to_string(),
-            client_id: client.client_id,
+            client_id: client.client_id.clone(),
             username: username.filter(|_| names_user),
             token_type: "Bearer",
             exp: expires_at.seconds(),
@@ -79,7 +86,11 @@ impl Active {
     }
 }
 
-async fn access_token(app: &App, client: Client, presented: Presented) -> Result<Option<Active>, StoreError> {
+async fn access_token(
+    app: &App,
+    client: &Client,
+    presented: Presented,
+) -> Result<Option<Active>, StoreError> {
     let found = app.store.read(move |reads| reads.find_access_token(&presented)).await?;
     let Some((token, facts)) = found.filter(|(_, facts)| facts.grant.client_id == client.id) else {
         return Ok(None);
@@ -90,7 +101,11 @@ async fn access_token(app: &App, client: Client, presented: Presented) -> Result
     }))
 }
 
-async fn refresh_token(app: &App, client: Client, token: RefreshToken) -> Result<Option<Active>, StoreError> {
+async fn refresh_token(
+    app: &App,
+    client: &Client,
+    token: RefreshToken,
+) -> Result<Option<Active>, StoreError> {
     let id = token.id;
     let found = app.store.read(move |reads| reads.find_refresh_family(id)).await?;
     let Some((family, facts)) = found.filter(|(_, facts)| facts.grant.client_id == client.id) else {
@@ -100,7 +115,7 @@ async fn refresh_token(app: &App, client: Client, token: RefreshToken) -> Result
         return Ok(None);
     }
     let ends = family.idle_expires_at.min(family.expires_at);
-    let live = refresh_token::refresh(&family, &facts, &client, None, app.now()).ok();
+    let live = refresh_token::refresh(&family, &facts, client, None, app.now()).ok();
     Ok(live.map(|live| Active {
         // Not `Bearer`: nobody shall take it for an access token.
         token_type: "refresh_token",

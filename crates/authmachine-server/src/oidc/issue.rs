@@ -27,7 +27,7 @@ use crate::random;
 pub struct Issue {
     reply: Reply,
     response_type: ResponseType,
-    client: Client,
+    client: Arc<Client>,
     grant: Grant,
     code: Option<(AuthorizationCode, Handle)>,
     /// The access token that passes through the browser.
@@ -60,7 +60,7 @@ impl Issue {
         app: &App,
         reply: Reply,
         request: AuthorizationRequest,
-        client: &Client,
+        client: &Arc<Client>,
         signed_in: &SignedIn,
         allowance: Allowance,
     ) -> Self {

@@ -10,7 +10,7 @@ use authmachine_provider::ids::Kind;
 use authmachine_provider::user_claims;
 use authmachine_store::{Reads, StoreError};
 use axum::body::Body;
-use axum::extract::{RawQuery, State};
+use axum::extract::{RawQuery, Request, State};
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse as _, Response};
 use serde_json::{Map, Value};
@@ -25,9 +25,11 @@ const TYP: &str = "userinfo+jwt";
 const INSUFFICIENT_SCOPE: &str = r#"Bearer error="insufficient_scope", error_description="The access token does not have the scope for this.", scope="openid""#;
 
 /// `GET /oidc/userinfo`.
-pub async fn get(State(app): State<App>, RawQuery(query): RawQuery, headers: HeaderMap) -> Response {
-    let answered = answer(&app, query.as_deref(), &headers, None).await;
-    cors::clients(&app, &headers, answered.into_response())
+pub async fn get(State(app): State<App>, request: Request) -> Response {
+    // Its body, which says nothing, is left to the connection.
+    let (parts, _) = request.into_parts();
+    let answered = answer(&app, parts.uri.query(), &parts.headers, None).await;
+    cors::clients(&app, &parts.headers, answered.into_response())
 }
 
 /// `POST /oidc/userinfo`: the token in the header, or in a form. Any other body says nothing.
@@ -69,7 +71,7 @@ async fn answer(
     else {
         return Err(OAuthError::insufficient_scope(INSUFFICIENT_SCOPE));
     };
-    let sub = app.secrets.subject(client.pairwise_sector.as_deref(), &user.sub);
+    let sub = app.secrets.subject(client.pairwise_sector(), &user.sub);
     let mut claims: Map<String, Value> =
         user_claims::userinfo(&user, &sub, &live.scopes, &live, client.first_party, &facts.grant.claims);
     if let Some(permissions) = permissions {
@@ -131,7 +133,7 @@ fn sees(facts: &GrantFacts, code: &str) -> bool {
     facts.client.as_ref().is_some_and(|client| {
         let consented =
             facts.consent.as_ref().is_some_and(|consent| consent.objects.iter().any(|c| c == code));
-        client.objects.sees(code) && (client.first_party || consented)
+        client.sees(code) && (client.first_party || consented)
     })
 }
 

@@ -51,8 +51,7 @@ async fn answer(app: &App, id: String, query: &[u8], headers: &HeaderMap) -> Res
     })?;
 
     // The tag names the answer itself, not the revision that it comes from: grants begin and end by the clock, too.
-    let etag: String =
-        authmachine_jose::hex(&authmachine_jose::sha256(&body)[..16]);
+    let etag: String = authmachine_jose::hex(&authmachine_jose::sha256(&body)[..16]);
     let etag = format!("\"{etag}\"");
     let always = [(header::CACHE_CONTROL, "no-store"), (header::ETAG, etag.as_str())];
     if request::is_known(headers, &etag) {

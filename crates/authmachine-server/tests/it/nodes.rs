@@ -1,7 +1,11 @@
 //! Two nodes on one PostgreSQL database: what one of them did, the other knows (checklist G3, TK8, SE5, BF3).
 
+use std::time::{Duration, Instant};
+
 use authmachine_provider::user::UserStatus;
 use authmachine_testkit::{ClientApp, PASSWORD, TestServer, TokenAnswer, on_postgres};
+
+use crate::jobs::until;
 
 /// Runs `act` a hundred times at once, at both nodes in turn; how many succeed. The others are `invalid_grant`.
 async fn race<F>(nodes: &[ClientApp; 2], act: impl Fn(ClientApp) -> F) -> usize
@@ -90,8 +94,14 @@ async fn tk8_se5_what_ends_at_one_node_has_ended_at_the_other() {
     // A client.
     let bob = server.browser().log_in("bob").await;
     let tokens = there.redeem(&bob.authorize(&app).await.code()).await.ok();
+    // The other node has it in memory, and looks whether it has changed.
+    let jobs = authmachine_server::jobs::start(other.app().clone());
+    assert!(there.is_active(&tokens.access_token).await);
     app.change(|client| client.disabled = true).await;
-    there.userinfo(&tokens.access_token).await.assert_error(401, "invalid_token");
+    let began = Instant::now();
+    until("the other node knows", async || there.userinfo(&tokens.access_token).await.status == 401).await;
+    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+    jobs.stop().await;
     there.introspect(&tokens.access_token).await.assert_error(401, "invalid_client");
 }
 

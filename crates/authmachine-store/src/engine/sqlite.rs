@@ -118,7 +118,7 @@ impl Readers {
 
 /// One more read-only connection.
 pub(crate) fn reader(path: &Path, shared: &Shared) -> Result<Reads, StoreError> {
-    Ok(Reads::new(Connection::Sqlite(connect(path, None)?), Arc::clone(&shared.faults)))
+    Ok(Reads::new(Connection::Sqlite(connect(path, None)?), shared))
 }
 
 /// The writer thread: takes what is queued, runs it in one durable transaction, commits, answers, and then sees to the log.

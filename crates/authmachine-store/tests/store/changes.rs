@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use authmachine_provider::event::EventKind;
 use authmachine_provider::permission_records::Holder;
 use authmachine_provider::user::UserStatus;
-use authmachine_store::{Marker, StoreError, Tx};
+use authmachine_store::{Changed, Marker, StoreError, Tx};
 
 use crate::records::{
     LATER, NOW, access_token, api_token, client, event, group, object, permission_grant, permission_type,
@@ -105,7 +105,8 @@ both_engines! {
     async fn one_store_sees_what_another_changed(store: TestStore) {
         let other = store.open_again().expect("it opens twice");
         let mut marker = Marker::default();
-        let changed = async |marker: &mut Marker| store.changed_since(marker).await.expect("it can look");
+        let look = async |marker: &mut Marker| store.changed_since(marker).await.expect("it can look");
+        let changed = async |marker: &mut Marker| look(marker).await.anything;
         changed(&mut marker).await;
         assert!(!changed(&mut marker).await, "nothing happened");
 
@@ -121,6 +122,11 @@ both_engines! {
             assert!(!changed(&mut marker).await, "no cache holds events");
         }
         assert_eq!(marker.revision, 2);
-        assert!(store.changed_since(&mut Marker::default()).await.expect("it can look"), "a new one knows nothing");
+        let everything = Changed { clients: true, signing_keys: true, anything: true };
+        assert_eq!(look(&mut Marker::default()).await, everything, "a new one knows nothing");
+
+        let shop = client("shop");
+        other.write(crate::support::soon(), move |tx| tx.insert_client(&shop)).await.expect("it writes");
+        assert_eq!(look(&mut marker).await, Changed { signing_keys: false, ..everything });
     }
 }

@@ -4,6 +4,7 @@ mod api_tokens;
 mod assertion_ids;
 mod changes;
 mod cleanup;
+mod client_cache;
 mod clients;
 mod consents;
 mod events;

@@ -3,9 +3,9 @@
 use authmachine_provider::access_token::AccessToken;
 use authmachine_provider::authorization_code::{AuthorizationCode, Taken};
 use authmachine_provider::browser_session::Session;
-use authmachine_provider::client::{Client, ObjectScope};
+use authmachine_provider::client::Client;
 use authmachine_provider::consent::Consent;
-use authmachine_provider::grant::{Grant, GrantClient, GrantFacts};
+use authmachine_provider::grant::{Grant, GrantFacts};
 use authmachine_provider::handle::Presented;
 use authmachine_provider::ids::{ClientId, UserId};
 use authmachine_provider::refresh_token::RefreshFamily;
@@ -54,16 +54,7 @@ impl Scene {
         GrantFacts {
             grant: self.grant.clone(),
             user: Some(self.user.clone()),
-            client: Some(GrantClient {
-                id: self.client.id,
-                client_id: self.client.client_id.clone(),
-                first_party: false,
-                disabled: false,
-                scopes: self.client.scopes.clone(),
-                objects: ObjectScope::Attached(self.client.objects.clone()),
-                userinfo_alg: self.client.userinfo_alg,
-                pairwise_sector: self.client.sector.clone(),
-            }),
+            client: Some(self.client.clone().into()),
             session: Some(self.session.clone()),
             consent: Some(Consent {
                 scopes: scopes("openid"),
@@ -125,7 +116,7 @@ both_engines! {
         let (a, b) = (own.id, orphan.id);
         let facts = store.read(move |reads| reads.find_grant(a)).await.expect("it is there");
         assert_eq!((facts.grant, facts.user, facts.session, facts.consent), (own, None, None, None));
-        assert_eq!(facts.client.map(|client| (client.first_party, client.objects)), Some((true, ObjectScope::All)));
+        assert_eq!(facts.client, Some(ours.into()));
         let facts = store.read(move |reads| reads.find_grant(b)).await.expect("it is there");
         assert_eq!(facts, GrantFacts { grant: orphan, user: None, client: None, session: None, consent: None });
     }

@@ -56,7 +56,7 @@ fn one_writer(store: &TestStore, queue: usize) -> Store {
         Database::Postgres { url, .. } => Database::Postgres { url, max_connections: 1 },
         sqlite @ Database::Sqlite { .. } => sqlite,
     };
-    Store::open(Settings { database, queue }).expect("it opens twice")
+    Store::open(Settings { queue, ..Settings::new(database) }).expect("it opens twice")
 }
 
 async fn until(condition: impl Fn() -> bool) {

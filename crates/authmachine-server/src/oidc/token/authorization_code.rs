@@ -1,5 +1,7 @@
 //! `grant_type=authorization_code` (RFC 6749 §4.1.3, OIDC Core §3.1.3).
 
+use std::sync::Arc;
+
 use authmachine_protocol::{GrantType, Params, TokenResponse};
 use authmachine_provider::authorization_code::{CodeError, CodeRequest, Taken, redeem};
 use authmachine_provider::client::Client;
@@ -17,7 +19,11 @@ use crate::error::OAuthError;
 use crate::oidc::id_token;
 use crate::random;
 
-pub(super) async fn grant(app: &App, client: &Client, form: &Params) -> Result<TokenResponse, OAuthError> {
+pub(super) async fn grant(
+    app: &App,
+    client: &Arc<Client>,
+    form: &Params,
+) -> Result<TokenResponse, OAuthError> {
     let code = form.get("code").ok_or_else(|| OAuthError::invalid_request("code is missing."))?;
     let code = Presented::parse(Kind::AuthorizationCode, code).ok_or(CodeError::Unknown)?;
     id_token::check_signer(app, client)?;
@@ -47,7 +53,7 @@ pub(super) async fn grant(app: &App, client: &Client, form: &Params) -> Result<T
 struct Redemption {
     code: Presented,
     request: CodeRequest,
-    client: Client,
+    client: Arc<Client>,
     access: Handle,
     refresh: RefreshToken,
     issued: Event,

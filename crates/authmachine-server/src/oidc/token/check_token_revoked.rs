@@ -6,9 +6,16 @@ use authmachine_provider::client::Client;
 use authmachine_provider::handle::Presented;
 use authmachine_provider::ids::Kind;
 use axum::response::Response;
+use serde::Serialize;
 
 use crate::app::App;
 use crate::error::{OAuthError, json};
+
+/// What is answered.
+#[derive(Serialize)]
+struct Verdict {
+    revoked: bool,
+}
 
 pub(super) async fn answer(app: &App, client: &Client, form: &Params) -> Result<Response, OAuthError> {
     let token =
@@ -21,5 +28,5 @@ pub(super) async fn answer(app: &App, client: &Client, form: &Params) -> Result<
     let is_live = found.is_some_and(|(token, facts)| {
         facts.grant.client_id == client.id && token.live(&facts, now).is_some()
     });
-    Ok(json(&serde_json::json!({ "revoked": !is_live })))
+    Ok(json(&Verdict { revoked: !is_live }))
 }

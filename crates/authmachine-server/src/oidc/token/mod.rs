@@ -11,7 +11,7 @@ use authmachine_provider::event::{Event, EventKind};
 use authmachine_provider::grant::{GrantFacts, Live};
 use authmachine_provider::{Timestamp, access_token::AccessToken};
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse as _, Response};
 use zeroize::Zeroizing;
@@ -25,9 +25,10 @@ use crate::{cors, request};
 const CHECK_TOKEN_REVOKED: &str = "check_token_revoked";
 
 /// `POST /oidc/token`.
-pub async fn post(State(app): State<App>, headers: HeaderMap, body: Body) -> Response {
-    let answered = answer(&app, &headers, body).await;
-    cors::clients(&app, &headers, answered.into_response())
+pub async fn post(State(app): State<App>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let answered = answer(&app, &parts.headers, body).await;
+    cors::clients(&app, &parts.headers, answered.into_response())
 }
 
 async fn answer(app: &App, headers: &HeaderMap, body: Body) -> Result<Response, OAuthError> {

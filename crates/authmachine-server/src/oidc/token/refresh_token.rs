@@ -1,5 +1,7 @@
 //! `grant_type=refresh_token` (RFC 6749 §6, OIDC Core §12): a new pair for the old one, which is then used.
 
+use std::sync::Arc;
+
 use authmachine_protocol::{GrantType, Params, Scopes, TokenResponse};
 use authmachine_provider::client::Client;
 use authmachine_provider::event::{Event, EventKind};
@@ -18,7 +20,11 @@ use crate::error::OAuthError;
 use crate::oidc::id_token;
 use crate::random;
 
-pub(super) async fn grant(app: &App, client: &Client, form: &Params) -> Result<TokenResponse, OAuthError> {
+pub(super) async fn grant(
+    app: &App,
+    client: &Arc<Client>,
+    form: &Params,
+) -> Result<TokenResponse, OAuthError> {
     let token =
         form.get("refresh_token").ok_or_else(|| OAuthError::invalid_request("refresh_token is missing."))?;
     let asked = super::asked_scopes(form)?;
@@ -49,7 +55,7 @@ struct Rotation {
     token: RefreshToken,
     next: RefreshToken,
     asked: Option<Scopes>,
-    client: Client,
+    client: Arc<Client>,
     access: Handle,
     issued: Event,
     reused: Event,
