@@ -38,7 +38,12 @@ use clap::error::ErrorKind;
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 
 use crate::config::{Config, Flags};
+
 use crate::installation::{Installation, Missing};
+
+/// Requests make many small things: with the C library's allocator that took a tenth of their time.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Identity and access: people sign in here, applications learn who they are and what they may do.
 #[derive(Parser)]
