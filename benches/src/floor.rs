@@ -259,7 +259,7 @@ fn redeem(shared: &mut Shared) -> Option<Unit> {
             return Err(StoreError::Driver("a code that is none".into()));
         };
         let (_, facts) = *taken;
-        tx.extend_grant(facts.grant.id, family.idle_expires_at)?;
+        tx.extend_grant(facts.grant.id, family.idle_expires_at, issue.now)?;
         issue.insert(tx, &facts)?;
         tx.insert_refresh_family(&family, facts.grant.id)
     }))
@@ -276,7 +276,7 @@ fn refresh(shared: &mut Shared) -> Option<Unit> {
         let found = tx.find_refresh_family(id)?;
         let (family, facts) = found.ok_or_else(|| StoreError::Driver("a family that is none".into()))?;
         let rotated: RefreshFamily = family.rotated(&following, None, &Lives::default(), issue.now);
-        tx.extend_grant(facts.grant.id, rotated.idle_expires_at)?;
+        tx.extend_grant(facts.grant.id, rotated.idle_expires_at, issue.now)?;
         tx.rotate_refresh_family(&rotated, family.generation)?;
         issue.insert(tx, &facts)
     };
