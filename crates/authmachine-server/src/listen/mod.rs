@@ -5,6 +5,7 @@
 pub mod tls;
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -16,11 +17,11 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::ConnectInfo;
-use axum::http::{Request, StatusCode, Version, header};
+use axum::http::{HeaderValue, Request, StatusCode, Version, header};
 use axum::response::IntoResponse as _;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
@@ -39,6 +40,9 @@ pub const MAX_HEAD_BYTES: usize = 16 * 1024;
 pub const MAX_HEAD_FIELDS: usize = 64;
 /// The most requests at once on one HTTP/2 connection.
 const MAX_STREAMS: u32 = 100;
+/// The most bytes of one request's body on an HTTP/2 connection that wait here to be read, and of all of them.
+const STREAM_WINDOW_BYTES: u32 = 64 * 1024;
+const CONNECTION_WINDOW_BYTES: u32 = 256 * 1024;
 /// How long `accept` rests when there are no descriptors or no memory left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
@@ -51,6 +55,8 @@ struct Limits {
     head: Duration,
     /// The time without a request.
     idle: Duration,
+    /// After this time without a frame a peer of HTTP/2 is asked for a sign of life; it has as long as for a head to give one.
+    ping: Duration,
     /// The time for answers to finish: of one connection that is closed, of all at shutdown.
     drain: Duration,
 }
@@ -59,6 +65,7 @@ const LIMITS: Limits = Limits {
     per_address: 256,
     head: Duration::from_secs(10),
     idle: Duration::from_secs(60),
+    ping: Duration::from_secs(20),
     drain: Duration::from_secs(10),
 };
 
@@ -98,8 +105,16 @@ impl Server {
         let mut http = Builder::new(TokioExecutor::new());
         // Heads have our own deadline: hyper's does not tell a slow head from an idle connection.
         http.http1().max_buf_size(MAX_HEAD_BYTES).max_headers(MAX_HEAD_FIELDS).header_read_timeout(None);
-        let max_head = u32::try_from(MAX_HEAD_BYTES).expect("16 KiB fit");
-        http.http2().max_header_list_size(max_head).max_concurrent_streams(MAX_STREAMS);
+        // h2 takes a byte less than it says.
+        let max_head = u32::try_from(MAX_HEAD_BYTES + 1).expect("16 KiB fit");
+        http.http2()
+            .timer(TokioTimer::new())
+            .max_header_list_size(max_head)
+            .max_concurrent_streams(MAX_STREAMS)
+            .initial_stream_window_size(STREAM_WINDOW_BYTES)
+            .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+            .keep_alive_interval(limits.ping)
+            .keep_alive_timeout(limits.head);
         Arc::new(Self { router, tls, limits, exempt, counters, http, open: Mutex::default() })
     }
 
@@ -215,17 +230,22 @@ impl Server {
         let (router, busy) = (self.router.clone(), activity.clone());
         let service = service_fn(move |mut request: Request<Incoming>| {
             let answering = Answering::begin(busy.clone(), request.version());
+            let is_last = request.headers().contains_key(header::TRANSFER_ENCODING);
             let response = check_head(&request).map(|()| {
                 request.extensions_mut().insert(ConnectInfo(peer));
                 router.clone().call(request)
             });
             async move {
-                let response = match response {
-                    Ok(response) => response.await,
-                    Err(status) => Ok(status.into_response()),
+                let mut response = match response {
+                    Ok(response) => response.await?,
+                    Err(status) => status.into_response(),
                 };
+                // Who is in between may have seen another end of it: what follows is nobody's (RFC 9112 §6.1).
+                if is_last {
+                    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+                }
                 drop(answering);
-                response
+                Ok::<_, Infallible>(response)
             }
         });
 

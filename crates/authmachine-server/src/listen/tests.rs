@@ -20,6 +20,7 @@ const QUICK: Limits = Limits {
     per_address: 3,
     head: Duration::from_millis(200),
     idle: Duration::from_millis(800),
+    ping: Duration::from_secs(5),
     drain: Duration::from_millis(400),
 };
 
@@ -47,6 +48,7 @@ async fn start_with(tls: Option<Tls>, limits: Limits, exempt: Vec<IpAddr>) -> Ru
     let router = Router::new()
         .route("/", get(peer))
         .route("/slow", get(slow))
+        .route("/large", get(|| async { vec![0; 8 * 1024 * 1024] }))
         .route("/never", get(std::future::pending::<()>));
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("bound");
@@ -215,24 +217,208 @@ async fn rb16_an_answer_without_end_does_not_hold_the_shutdown() {
     assert_eq!(waiting.await.expect("no panic"), "");
 }
 
+#[tokio::test]
+async fn a_request_with_a_transfer_encoding_is_the_last_of_its_connection() {
+    let server = start(Vec::new()).await;
+    let both =
+        "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n";
+    let mut stream = server.connect().await;
+    stream.write_all([both, GET].concat().as_bytes()).await.expect("open");
+    let mut all = String::new();
+    stream.read_to_string(&mut all).await.expect("it is closed");
+    assert_eq!(all.matches("HTTP/1.1 ").count(), 1, "{all}");
+    assert!(all.contains("connection: close"), "{all}");
+}
+
+#[tokio::test]
+async fn do4_who_does_not_take_an_answer_is_cut() {
+    let server = start(Vec::new()).await;
+    let mut stream = server.connect().await;
+    stream.write_all(b"GET /large HTTP/1.1\r\nHost: a\r\n\r\n").await.expect("open");
+    let late = QUICK.idle + QUICK.drain;
+    sleep(late - Duration::from_millis(200)).await;
+    assert_eq!(server.counters.closed.load(Relaxed), 0);
+    sleep(Duration::from_millis(800)).await;
+    assert_eq!(server.counters.closed.load(Relaxed), 1);
+}
+
+/// A frame of HTTP/2 (RFC 9113 §4.1).
+fn frame(kind: u8, flags: u8, id: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).expect("short").to_be_bytes();
+    let mut frame = vec![length[1], length[2], length[3], kind, flags];
+    frame.extend(id.to_be_bytes());
+    frame.extend(payload);
+    frame
+}
+
+const DATA: u8 = 0x0;
+const HEADERS: u8 = 0x1;
+const RST_STREAM: u8 = 0x3;
+const SETTINGS: u8 = 0x4;
+const PING: u8 = 0x6;
+const GOAWAY: u8 = 0x7;
+/// END_STREAM and END_HEADERS.
+const WHOLE: u8 = 0x5;
+
+struct Frame {
+    kind: u8,
+    flags: u8,
+    id: u32,
+    payload: Vec<u8>,
+}
+
+/// The next frame; `None` when the peer has closed.
+async fn next_frame(stream: &mut (impl AsyncRead + Unpin)) -> Option<Frame> {
+    let mut head = [0; 9];
+    timeout(Duration::from_secs(5), stream.read_exact(&mut head)).await.expect("something comes").ok()?;
+    let [a, b, c, kind, flags, id @ ..] = head;
+    let mut payload = vec![0; usize::try_from(u32::from_be_bytes([0, a, b, c])).expect("short")];
+    stream.read_exact(&mut payload).await.ok()?;
+    Some(Frame { kind, flags, id: u32::from_be_bytes(id), payload })
+}
+
+/// The header block of a GET of `path` (RFC 7541 §6), with `more` after it.
+fn block(path: &str, more: &[u8]) -> Vec<u8> {
+    let length = u8::try_from(path.len()).expect("short");
+    let mut block = vec![0x82, 0x86, 0x04, length];
+    block.extend(path.as_bytes());
+    block.extend(b"\x41\x01a");
+    block.extend(more);
+    block
+}
+
 /// Sends a GET with so many fields `x: y` as the HTTP/2 stream `id`; the first byte of the answer's header block, which is
 /// 0x88 for a 200 (RFC 7541 appendix A).
-async fn ask_http_2(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), id: u8, fields: usize) -> u8 {
-    let mut block = b"\x82\x86\x84\x41\x01a".to_vec();
-    block.extend(b"\x00\x01x\x01y".repeat(fields));
-    let length = u16::try_from(block.len()).expect("short").to_be_bytes();
-    let mut frame = vec![0, length[0], length[1], 0x1, 0x5, 0, 0, 0, id];
-    frame.extend(block);
-    stream.write_all(&frame).await.expect("open");
+async fn ask_http_2(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), id: u32, fields: usize) -> u8 {
+    ask_block(stream, id, &block("/", &b"\x00\x01x\x01y".repeat(fields))).await
+}
+
+async fn ask_block(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), id: u32, block: &[u8]) -> u8 {
+    stream.write_all(&frame(HEADERS, WHOLE, id, block)).await.expect("open");
     loop {
-        let mut head = [0; 9];
-        stream.read_exact(&mut head).await.expect("an answer comes");
-        let mut payload = vec![0; usize::from(head[1]) << 8 | usize::from(head[2])];
-        stream.read_exact(&mut payload).await.expect("the whole frame");
-        if head[3] == 0x1 {
-            return payload[0];
+        let frame = next_frame(stream).await.expect("an answer comes");
+        if frame.kind == HEADERS && frame.id == id {
+            return frame.payload[0];
         }
     }
+}
+
+#[tokio::test]
+async fn do1_a_head_of_http_2_has_16_kib() {
+    let server = start(Vec::new()).await;
+    // What RFC 9113 §6.5.2 counts: names, values, and 32 bytes for each field.
+    let usual = (":methodGET:schemehttp:path/:authoritya".len() + 4 * 32) + "x".len() + 32;
+    let with = |length: usize| {
+        let mut field = b"\x00\x01x\x7f".to_vec();
+        let rest = length - 127;
+        field.extend([
+            u8::try_from(rest % 128).expect("7 bits") | 0x80,
+            u8::try_from(rest / 128).expect("7 bits"),
+        ]);
+        field.extend(vec![b'y'; length]);
+        block("/", &field)
+    };
+    for (bytes, is_ok) in [(MAX_HEAD_BYTES, true), (MAX_HEAD_BYTES + 1, false)] {
+        let mut stream = server.connect().await;
+        stream.write_all(HTTP_2).await.expect("open");
+        assert_eq!(ask_block(&mut stream, 1, &with(bytes - usual)).await == 0x88, is_ok, "{bytes}");
+    }
+}
+
+#[tokio::test]
+async fn do1_one_connection_of_http_2_has_one_hundred_requests_at_once() {
+    let server = start(Vec::new()).await;
+    let mut stream = server.connect().await;
+    stream.write_all(HTTP_2).await.expect("open");
+    for n in 0..=MAX_STREAMS {
+        stream.write_all(&frame(HEADERS, WHOLE, 2 * n + 1, &block("/never", &[]))).await.expect("open");
+    }
+    loop {
+        let frame = next_frame(&mut stream).await.expect("it stays open");
+        assert_ne!(frame.kind, HEADERS);
+        if frame.kind == RST_STREAM {
+            // REFUSED_STREAM: it was not begun, and may be sent again (RFC 9113 §8.7).
+            assert_eq!((frame.id, frame.payload), (2 * MAX_STREAMS + 1, vec![0, 0, 0, 7]));
+            break;
+        }
+    }
+    let mut other = server.connect().await;
+    assert!(ask(&mut other, GET).await.starts_with("HTTP/1.1 200"));
+}
+
+#[tokio::test]
+async fn do4_a_slow_head_of_http_2_is_cut() {
+    let server = start(Vec::new()).await;
+    for begun in [&b""[..], &frame(HEADERS, 0x1, 1, &block("/", &[]))] {
+        let mut stream = server.connect().await;
+        stream.write_all(&[HTTP_2, begun].concat()).await.expect("open");
+        assert!(closed_after(&mut stream).await < 600);
+    }
+    assert_eq!(server.counters.timed_out.load(Relaxed), 2);
+}
+
+#[tokio::test]
+async fn do4_who_gives_no_window_for_an_answer_is_cut() {
+    let server = start(Vec::new()).await;
+    let mut stream = server.connect().await;
+    // SETTINGS_INITIAL_WINDOW_SIZE is 0.
+    let settings = frame(SETTINGS, 0, 0, &[0, 4, 0, 0, 0, 0]);
+    stream.write_all(&[b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", &*settings].concat()).await.expect("open");
+    assert_eq!(ask_http_2(&mut stream, 1, 0).await, 0x88);
+    let after = closed_after(&mut stream).await;
+    assert!((600..1_900).contains(&after), "{after} ms");
+}
+
+#[tokio::test]
+async fn do4_a_peer_of_http_2_that_answers_no_ping_is_cut() {
+    let limits = Limits { ping: Duration::from_millis(300), ..QUICK };
+    let server = start_with(None, limits, Vec::new()).await;
+    for is_alive in [false, true] {
+        let mut stream = server.connect().await;
+        stream.write_all(HTTP_2).await.expect("open");
+        stream.write_all(&frame(HEADERS, WHOLE, 1, &block("/never", &[]))).await.expect("open");
+        let began = Instant::now();
+        let mut pings = 0;
+        while pings < 4
+            && let Some(next) = next_frame(&mut stream).await
+        {
+            if next.kind == PING && next.flags == 0 {
+                pings += 1;
+                if is_alive {
+                    stream.write_all(&frame(PING, 0x1, 0, &next.payload)).await.expect("open");
+                }
+            }
+        }
+        assert_eq!(pings == 4, is_alive, "{:?}", began.elapsed());
+        assert!(began.elapsed() < Duration::from_secs(3));
+    }
+}
+
+#[tokio::test]
+async fn rb16_at_shutdown_http_2_is_told_to_go_and_its_answer_finishes() {
+    let server = start_tls().await;
+    let mut stream = server.shake_hands(Hello { alpn: &["h2"], ..HELLO }).await.expect("a handshake");
+    stream.write_all(HTTP_2).await.expect("open");
+    stream.write_all(&frame(HEADERS, WHOLE, 1, &block("/slow", &[]))).await.expect("open");
+    sleep(Duration::from_millis(100)).await;
+    server.stop.send(()).expect("running");
+    let (mut goes, mut answer) = (0, Vec::new());
+    while let Some(next) = next_frame(&mut stream).await {
+        match next.kind {
+            // How far a request of this moment came is asked before the last word (RFC 9113 §6.8).
+            PING if next.flags == 0 => {
+                stream.write_all(&frame(PING, 0x1, 0, &next.payload)).await.expect("open");
+            }
+            GOAWAY => goes += 1,
+            DATA => answer.extend(next.payload),
+            _ => {}
+        }
+    }
+    assert_eq!((goes, answer), (2, b"slow".to_vec()));
+    timeout(Duration::from_millis(500), server.ended)
+        .await
+        .expect("it ends with the last answer")
+        .expect("no panic");
 }
 
 #[tokio::test]
