@@ -12,9 +12,9 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 
 use crate::app::App;
-use crate::browser;
 use crate::middleware::current_request_id;
 use crate::request::ApiTokenRefusal;
+use crate::{browser, oidc};
 
 /// How an OAuth endpoint refuses (RFC 6749 §5.2, RFC 6750 §3.1).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -356,9 +356,24 @@ impl IntoResponse for ApiError {
     }
 }
 
+/// What programs read when their handler gave no answer: an error of the surface that they asked.
+pub(crate) fn failure_for_programs(uri: &Uri, kind: ErrorKind) -> Option<Response> {
+    let (status, code) = match kind {
+        ErrorKind::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, ErrorCode::TemporarilyUnavailable),
+        _ => (StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::ServerError),
+    };
+    let description = "The server cannot answer just now.";
+    let retry_after_s = (status == StatusCode::SERVICE_UNAVAILABLE).then_some(RETRY_AFTER_S);
+    if is_api(uri) {
+        return Some(ApiError { retry_after_s, ..ApiError::new(status, description) }.into_response());
+    }
+    oidc::is_for_programs(uri.path())
+        .then(|| OAuthError { status, retry_after_s, ..OAuthError::new(code, description) }.into_response())
+}
+
 /// 404: a page, or for programs JSON.
 pub async fn not_found(State(app): State<App>, uri: Uri, headers: HeaderMap) -> Response {
-    if is_for_programs(&uri) {
+    if is_api(&uri) {
         return ApiError::new(StatusCode::NOT_FOUND, "There is nothing at this address.").into_response();
     }
     PageError::new(ErrorKind::NotFound).render(&app, &headers)
@@ -366,13 +381,13 @@ pub async fn not_found(State(app): State<App>, uri: Uri, headers: HeaderMap) -> 
 
 /// 405, the same way; the router has set `Allow`.
 pub async fn method_not_allowed(State(app): State<App>, uri: Uri, headers: HeaderMap) -> Response {
-    if is_for_programs(&uri) {
+    if is_api(&uri) {
         return ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "This address does not take that method.")
             .into_response();
     }
     PageError::new(ErrorKind::MethodNotAllowed).render(&app, &headers)
 }
 
-fn is_for_programs(uri: &Uri) -> bool {
+fn is_api(uri: &Uri) -> bool {
     uri.path().starts_with("/api/")
 }

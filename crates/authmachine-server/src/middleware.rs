@@ -15,7 +15,7 @@ use axum::response::Response;
 use tracing::Instrument as _;
 
 use crate::app::App;
-use crate::error::PageError;
+use crate::error::{self, PageError};
 
 /// The longest request target.
 pub const MAX_URI_BYTES: usize = 8 * 1024;
@@ -106,6 +106,8 @@ async fn answer(app: &App, request: Request, next: Next) -> Response {
         headers.insert(header::ACCEPT_LANGUAGE, languages.clone());
     }
     let refuse = |kind| PageError::new(kind).render(app, &headers);
+    let uri = request.uri().clone();
+    let fail = |kind| error::failure_for_programs(&uri, kind).unwrap_or_else(|| refuse(kind));
     let target_bytes = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
     if target_bytes > MAX_URI_BYTES {
         let mut refused = refuse(ErrorKind::PayloadTooLarge);
@@ -126,11 +128,11 @@ async fn answer(app: &App, request: Request, next: Next) -> Response {
         Ok(Err(Panicked)) => {
             app.metrics.count_panic();
             tracing::error!("A handler panicked; this is a bug");
-            refuse(ErrorKind::Internal)
+            fail(ErrorKind::Internal)
         }
         Err(_) => {
             tracing::warn!("A handler took longer than {} s", HANDLER_DEADLINE.as_secs());
-            refuse(ErrorKind::Unavailable)
+            fail(ErrorKind::Unavailable)
         }
     }
 }

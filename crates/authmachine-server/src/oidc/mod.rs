@@ -52,6 +52,14 @@ pub const CHECK_SESSION: &str = "/oidc/check_session";
 /// Where a person signs in, chooses or consents; the handle follows.
 pub const INTERACTION: &str = "/interaction";
 
+/// Whether programs ask at this path, which read JSON and no pages.
+pub(crate) fn is_for_programs(path: &str) -> bool {
+    let registered = path.strip_prefix(REGISTER).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    registered
+        || [TOKEN, USERINFO, JWKS, REVOKE, INTROSPECT].contains(&path)
+        || path.starts_with("/.well-known/")
+}
+
 /// The routes of this folder.
 pub fn routes(settings: &Settings) -> Router<App> {
     let registration = match settings.registration.mode {
