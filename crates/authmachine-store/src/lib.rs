@@ -45,6 +45,7 @@ pub use client_cache::{CacheStats, TRUSTED_FOR};
 pub use client_logos::Logo;
 pub use error::{OpenError, StoreError};
 pub use faults::Faults;
+pub use sessions::MAX_LISTED_SESSIONS;
 pub use settings::Settings;
 pub use stats::{Histogram, Stats};
 pub use store::{Changed, Marker, Store};

@@ -41,6 +41,9 @@ pub(crate) fn read(row: &mut Row<'_>) -> Result<Session, StoreError> {
     })
 }
 
+/// The most sessions that are listed at once.
+pub const MAX_LISTED_SESSIONS: usize = 200;
+
 statements! {
     FIND = concat!("SELECT ", columns!(), ", ", users::columns!(), " FROM sessions
         JOIN users ON users.id = sessions.user_id WHERE sessions.id = $1 AND sessions.sha256 = $2");
@@ -65,7 +68,7 @@ impl Reads {
         self.one(FIND, params![presented.id, &presented.sha256], read)
     }
 
-    /// The user's sessions that nobody ended, newest first, at most 200.
+    /// The user's sessions that nobody ended, newest first, at most [`MAX_LISTED_SESSIONS`].
     pub fn list_sessions_of(&mut self, id: UserId) -> Result<Vec<Session>, StoreError> {
         self.all(LIST_OF_USER, params![id], read)
     }

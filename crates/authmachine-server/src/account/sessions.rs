@@ -6,7 +6,7 @@ use authmachine_protocol::Params;
 use authmachine_provider::browser_session::Session;
 use authmachine_provider::event::{Event, EventKind};
 use authmachine_provider::user::User;
-use authmachine_store::StoreError;
+use authmachine_store::{MAX_LISTED_SESSIONS, StoreError};
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::HeaderMap;
@@ -60,11 +60,12 @@ pub async fn end_others(State(app): State<App>, headers: HeaderMap, body: Body) 
         // A list is bounded, so there may be more than one.
         loop {
             let mut others = app.store.read(move |reads| reads.list_sessions_of(id)).await?;
+            let were_all = others.len() < MAX_LISTED_SESSIONS;
             others.retain(|other| other.id != session.id);
-            if others.is_empty() {
+            end(&app, &user, others).await?;
+            if were_all {
                 break;
             }
-            end(&app, &user, others).await?;
         }
         Ok(browser::see_other(Done::OtherSessionsEnded.location()))
     };
