@@ -1,23 +1,29 @@
 //! PostgreSQL: threads with a connection each; one transaction a unit.
 //!
-//! The threads are our own because `postgres::Client` runs its own small runtime and panics inside another one.
+//! The threads are our own: each has a small runtime for its connection, which would panic inside another one.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use postgres::config::{Host, SslMode};
 use postgres::types::ToSql;
-use postgres::{Client, Config, NoTls, Statement};
+use postgres::{Client, NoTls, Statement};
+use tokio::runtime::{self, Runtime};
+use tokio_postgres::config::{Config, Host, SslMode};
 
 use super::{Connection, EachRow, Shared, run_hooks};
 use crate::dialect::{POSTGRES_BEGIN, POSTGRES_SESSION, postgres_failure};
-use crate::error::{Failure, OpenError, StoreError};
+use crate::error::{Failure, OpenError, StoreError, unavailable};
 use crate::unit::{Tx, Unit};
 use crate::value::{Cells, Param, Row};
 
 /// How often a unit is run again that lost against another one.
 const AGAIN: u32 = 3;
+/// A new connection is ready within this time, or is given up.
+const CONNECT_TIME: Duration = Duration::from_secs(3);
+/// A statement is answered within this time, or its connection is given up: a little more than the server gives it
+/// ([`POSTGRES_SESSION`]), for one that stands still or is not there any more.
+const ANSWER_TIME: Duration = Duration::from_secs(6);
 
 /// Reads the URL and adds our limits.
 pub(crate) fn config(url: &str) -> Result<Config, OpenError> {
@@ -41,7 +47,7 @@ pub(crate) fn config(url: &str) -> Result<Config, OpenError> {
         _ => return Err(OpenError::Url("sslmode asks for TLS, which is not there yet".to_owned())),
     }
     config.ssl_mode(SslMode::Disable);
-    config.connect_timeout(Duration::from_secs(3)).tcp_user_timeout(Duration::from_secs(5));
+    config.connect_timeout(CONNECT_TIME).tcp_user_timeout(Duration::from_secs(5));
     config.keepalives_idle(Duration::from_secs(30));
     if config.get_application_name().is_none() {
         config.application_name("authmachine");
@@ -56,65 +62,97 @@ fn is_local(host: &Host) -> bool {
     }
 }
 
-/// Connects; every failure is «not available».
+/// Connects for a migration, which takes the time it needs.
 pub(crate) fn connect(config: &Config) -> Result<Client, StoreError> {
-    config.connect(NoTls).map_err(|error| {
-        let cause = error.as_db_error().map_or_else(
-            || match std::error::Error::source(&error) {
-                Some(source) => format!("{error}: {source}"),
-                None => error.to_string(),
-            },
-            |error| format!("PostgreSQL {}: {}", error.code().code(), error.message()),
-        );
-        StoreError::Unavailable(cause.into())
-    })
+    postgres::Config::from(config.clone()).connect(NoTls).map_err(|error| cannot_connect(&error))
+}
+
+/// Every failure is «not available».
+fn cannot_connect(error: &postgres::Error) -> StoreError {
+    let cause = error.as_db_error().map_or_else(
+        || match std::error::Error::source(error) {
+            Some(source) => format!("{error}: {source}"),
+            None => error.to_string(),
+        },
+        |error| format!("PostgreSQL {}: {}", error.code().code(), error.message()),
+    );
+    StoreError::Unavailable(cause.into())
+}
+
+/// An open connection.
+struct Session {
+    runtime: Runtime,
+    client: tokio_postgres::Client,
+    statements: HashMap<&'static str, Statement>,
+}
+
+impl Session {
+    fn open(config: &Config) -> Result<Self, Failure> {
+        let runtime = runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| unavailable(&format!("cannot start a runtime: {error}")))?;
+        let connecting = async {
+            let (client, connection) = config.connect(NoTls).await?;
+            // What ends it is told to whoever asks next.
+            tokio::spawn(async { drop(connection.await) });
+            Ok(client)
+        };
+        let client = runtime
+            .block_on(async { tokio::time::timeout(CONNECT_TIME, connecting).await })
+            .map_err(|_| unavailable("no connection in time"))?
+            .map_err(|error| cannot_connect(&error))?;
+        let session = Self { runtime, client, statements: HashMap::new() };
+        session.wait(session.client.batch_execute(POSTGRES_SESSION))?;
+        Ok(session)
+    }
+
+    /// Waits for an answer, but not for ever.
+    fn wait<T>(&self, answer: impl Future<Output = Result<T, postgres::Error>>) -> Result<T, Failure> {
+        match self.runtime.block_on(async { tokio::time::timeout(ANSWER_TIME, answer).await }) {
+            Ok(answer) => answer.map_err(|error| postgres_failure(&error)),
+            Err(_) => Err(Failure { lost: true, ..unavailable("no answer in time").into() }),
+        }
+    }
+
+    fn statement(&mut self, sql: &'static str) -> Result<Statement, Failure> {
+        if let Some(statement) = self.statements.get(sql) {
+            return Ok(statement.clone());
+        }
+        let statement = self.wait(self.client.prepare(sql))?;
+        self.statements.insert(sql, statement.clone());
+        Ok(statement)
+    }
 }
 
 /// A connection that is made when it is needed, and made again after it was lost.
 pub(crate) struct Link {
     config: Config,
-    client: Option<Client>,
-    statements: HashMap<&'static str, Statement>,
+    session: Option<Session>,
 }
 
 impl Link {
     pub(crate) fn new(config: Config) -> Self {
-        Self { config, client: None, statements: HashMap::new() }
+        Self { config, session: None }
     }
 
-    fn drop_client(&mut self) {
-        self.client = None;
-        self.statements.clear();
+    fn close(&mut self) {
+        self.session = None;
     }
 
-    fn client(&mut self) -> Result<&mut Client, Failure> {
-        if self.client.as_ref().is_none_or(Client::is_closed) {
-            self.drop_client();
-            let mut client = connect(&self.config)?;
-            client.batch_execute(POSTGRES_SESSION).map_err(|error| postgres_failure(&error))?;
-            self.client = Some(client);
+    /// Opens the connection, if there is none.
+    fn open(&mut self) -> Result<(), Failure> {
+        if self.session.as_ref().is_none_or(|session| session.client.is_closed()) {
+            self.close();
+            self.session = Some(Session::open(&self.config)?);
         }
-        Ok(self.client.as_mut().expect("it was set just now"))
+        Ok(())
     }
 
-    /// Runs a statement on the open connection: in the middle of a transaction a new one would be wrong.
-    fn with<T>(
-        &mut self,
-        sql: &'static str,
-        run: impl FnOnce(&mut Client, &Statement) -> Result<T, postgres::Error>,
-    ) -> Result<T, Failure> {
-        let failure = |error| postgres_failure(&error);
-        let Some(client) = &mut self.client else {
-            return Err(Failure { lost: true, ..crate::error::unavailable("not connected").into() });
-        };
-        let statement = match self.statements.get(sql) {
-            Some(statement) => statement,
-            None => {
-                let statement = client.prepare(sql).map_err(failure)?;
-                self.statements.entry(sql).or_insert(statement)
-            }
-        };
-        run(client, statement).map_err(failure)
+    /// The open connection: in the middle of a transaction a new one would be wrong.
+    fn session(&mut self) -> Result<&mut Session, Failure> {
+        let lost = || Failure { lost: true, ..unavailable("not connected").into() };
+        self.session.as_mut().ok_or_else(lost)
     }
 
     pub(super) fn query(
@@ -123,7 +161,9 @@ impl Link {
         params: &[Param<'_>],
         each: EachRow<'_>,
     ) -> Result<(), Failure> {
-        let rows = self.with(sql, |client, statement| client.query(statement, &borrow(params)))?;
+        let session = self.session()?;
+        let statement = session.statement(sql)?;
+        let rows = session.wait(session.client.query(&statement, &borrow(params)))?;
         for row in &rows {
             each(&mut Row::new(Cells::Postgres(row)))?;
         }
@@ -131,17 +171,19 @@ impl Link {
     }
 
     pub(super) fn execute(&mut self, sql: &'static str, params: &[Param<'_>]) -> Result<u64, Failure> {
-        self.with(sql, |client, statement| client.execute(statement, &borrow(params)))
+        let session = self.session()?;
+        let statement = session.statement(sql)?;
+        session.wait(session.client.execute(&statement, &borrow(params)))
     }
 
     pub(super) fn prepare(&mut self, sql: &'static str) -> Result<(), Failure> {
-        self.with(sql, |_, _| Ok(()))
+        self.session()?.statement(sql).map(drop)
     }
 
     /// Runs BEGIN, COMMIT or ROLLBACK.
     fn control(&mut self, sql: &str) -> Result<(), Failure> {
-        let Some(client) = &mut self.client else { return Ok(()) };
-        client.batch_execute(sql).map_err(|error| postgres_failure(&error))
+        let Some(session) = &self.session else { return Ok(()) };
+        session.wait(session.client.batch_execute(sql))
     }
 }
 
@@ -161,7 +203,7 @@ pub(crate) fn work_loop(tx: Tx, shared: &Shared) {
             worker.read(unit)
         }
         if worker.tx.reads.failure.as_ref().is_some_and(|failure| failure.lost) {
-            worker.link().drop_client();
+            worker.link().close();
         }
         shared.counters.held(began.elapsed());
     }
@@ -184,14 +226,14 @@ impl Worker<'_> {
         let mut outcome = self.read_once(&mut *unit);
         // The connection may have died of old age; reading twice harms nobody.
         if outcome.is_err() && self.tx.reads.failure.as_ref().is_some_and(|failure| failure.lost) {
-            self.link().drop_client();
+            self.link().close();
             outcome = self.read_once(&mut *unit);
         }
         unit.answer(outcome);
     }
 
     fn read_once(&mut self, unit: &mut dyn Unit) -> Result<(), StoreError> {
-        self.link().client().map_err(|failure| failure.error)?;
+        self.link().open().map_err(|failure| failure.error)?;
         self.tx.attempt(unit)
     }
 
@@ -203,7 +245,7 @@ impl Worker<'_> {
                 Err(failure) if failure.again && runs <= AGAIN => {}
                 Err(failure) => {
                     if failure.lost {
-                        self.link().drop_client();
+                        self.link().close();
                     }
                     break Err(failure.error);
                 }
@@ -247,11 +289,11 @@ impl Worker<'_> {
 
     /// Begins a transaction, on a new connection if the old one turns out to be dead: nothing has happened yet.
     fn begin(&mut self) -> Result<(), Failure> {
-        self.link().client()?;
+        self.link().open()?;
         match self.link().control(POSTGRES_BEGIN) {
             Err(failure) if failure.lost => {
-                self.link().drop_client();
-                self.link().client()?;
+                self.link().close();
+                self.link().open()?;
                 self.link().control(POSTGRES_BEGIN)
             }
             other => other,
