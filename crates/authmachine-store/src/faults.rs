@@ -1,6 +1,6 @@
 //! Faults on demand, for tests: nothing here happens by itself.
 
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use crate::error::{StoreError, unavailable};
 
@@ -8,37 +8,40 @@ use crate::error::{StoreError, unavailable};
 #[derive(Debug, Default)]
 pub struct Faults {
     /// The call to fail, counted from the next one; 0 is none.
-    countdown: AtomicI64,
-    lose_answer: AtomicBool,
+    call: AtomicI64,
+    /// The transaction whose answer is lost, in the same way.
+    commit: AtomicI64,
 }
 
 impl Faults {
     /// Makes the `n`-th call from now fail as if the database were away, once; 1 is the next call, 0 takes the order back.
     pub fn fail_call(&self, n: u32) {
-        self.countdown.store(n.into(), Ordering::SeqCst);
+        self.call.store(n.into(), Ordering::SeqCst);
+    }
+
+    /// Makes the `n`-th transaction from now commit, and its units fail as if the connection had been lost at that moment, once; 1 is
+    /// the next one, 0 takes the order back.
+    pub fn lose_answer(&self, n: u32) {
+        self.commit.store(n.into(), Ordering::SeqCst);
     }
 
     /// Whether an ordered failure is still to come.
     pub fn is_pending(&self) -> bool {
-        self.countdown.load(Ordering::SeqCst) > 0 || self.lose_answer.load(Ordering::SeqCst)
-    }
-
-    /// Makes the next transaction commit, and its units fail as if the connection had been lost at that moment.
-    pub fn lose_next_answer(&self) {
-        self.lose_answer.store(true, Ordering::SeqCst);
+        self.call.load(Ordering::SeqCst) > 0 || self.commit.load(Ordering::SeqCst) > 0
     }
 
     pub(crate) fn call(&self) -> Result<(), StoreError> {
-        if self.countdown.load(Ordering::Relaxed) > 0 && self.countdown.fetch_sub(1, Ordering::SeqCst) == 1 {
-            return Err(unavailable("a fault was ordered"));
-        }
-        Ok(())
+        if is_due(&self.call) { Err(unavailable("a fault was ordered")) } else { Ok(()) }
     }
 
     pub(crate) fn committed(&self) -> Result<(), StoreError> {
-        if self.lose_answer.load(Ordering::Relaxed) && self.lose_answer.swap(false, Ordering::SeqCst) {
+        if is_due(&self.commit) {
             return Err(unavailable("the answer to COMMIT was lost, as ordered"));
         }
         Ok(())
     }
+}
+
+fn is_due(countdown: &AtomicI64) -> bool {
+    countdown.load(Ordering::Relaxed) > 0 && countdown.fetch_sub(1, Ordering::SeqCst) == 1
 }

@@ -12,7 +12,7 @@ use http::{Method, header};
 use crate::answer::{Answer, is_description};
 use crate::client::ClientApp;
 use crate::html::{self, Form};
-use crate::server::{TestServer, fragment, query};
+use crate::server::{RequestBuilder, TestServer, fragment, query};
 
 /// What the browser calls itself.
 const USER_AGENT: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0";
@@ -253,6 +253,15 @@ impl Browser {
     }
 
     async fn send(&self, site: Site, method: &Method, target: &str, body: Option<&str>) -> Answer {
+        let answer = self.request(site, method, target, body).send().await;
+        for cookie in answer.headers.get_all(header::SET_COOKIE) {
+            self.keep(cookie.to_str().expect("cookies are ASCII"));
+        }
+        answer
+    }
+
+    /// A request with all that a browser says, to be sent by hand: what it sets is not kept.
+    pub fn request(&self, site: Site, method: &Method, target: &str, body: Option<&str>) -> RequestBuilder {
         let is_post = *method == Method::POST;
         let mut headers = vec![
             ("user-agent".to_owned(), USER_AGENT.to_owned()),
@@ -298,11 +307,7 @@ impl Browser {
         if let Some(address) = &self.address {
             request = request.from(address);
         }
-        let answer = request.send().await;
-        for cookie in answer.headers.get_all(header::SET_COOKIE) {
-            self.keep(cookie.to_str().expect("cookies are ASCII"));
-        }
-        answer
+        request
     }
 
     /// Keeps a cookie under the rules that a browser has for it (RFC 6265bis §5.6).
@@ -444,16 +449,29 @@ impl Visit {
     /// Fills in the form that has these fields and buttons, with what is there already, and sends it.
     #[track_caller]
     pub fn submit(&self, fields: &[(&str, &str)]) -> impl Future<Output = Visit> + use<> {
+        let (action, body) = self.filled_in(fields);
+        let browser = self.browser.clone();
+        async move { browser.go(Site::Own, Method::POST, &action, Some(body)).await }
+    }
+
+    /// The same as a request to be sent by hand.
+    #[track_caller]
+    pub fn submission(&self, fields: &[(&str, &str)]) -> RequestBuilder {
+        let (action, body) = self.filled_in(fields);
+        let target = self.browser.own_target(&action).expect("our forms come back to us");
+        self.browser.request(Site::Own, &Method::POST, &target, Some(&body))
+    }
+
+    /// Where the form that has these fields and buttons goes, and with what.
+    #[track_caller]
+    fn filled_in(&self, fields: &[(&str, &str)]) -> (String, String) {
         let form =
             self.find_form(fields).unwrap_or_else(|| panic!("a form has {fields:?}: {:?}", self.forms()));
         assert_eq!(form.method, "post");
         let mut all: Vec<(String, String)> =
             form.fields.into_iter().filter(|(name, _)| fields.iter().all(|(n, _)| n != name)).collect();
         all.extend(fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
-        let browser = self.browser.clone();
-        async move {
-            let fields: Vec<_> = all.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-            browser.post(Site::Own, &form.action, &fields).await
-        }
+        let fields = all.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        (form.action, authmachine_protocol::form::encode(fields))
     }
 }

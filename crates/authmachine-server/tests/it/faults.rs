@@ -53,7 +53,7 @@ async fn g1_a_redemption_whose_answer_is_lost_is_not_had_twice() {
     let server = TestServer::start().await;
     let app = server.client("shop").first_party().create().await;
     let code = server.browser().log_in("alice").await.authorize(&app).await.code();
-    server.store().faults().lose_next_answer();
+    server.store().faults().lose_answer(1);
     assert_unavailable(&app.redeem(&code).await.0, "lost");
     app.redeem(&code).await.assert_error(400, "invalid_grant");
 }
@@ -229,7 +229,7 @@ async fn g1_a_refresh_whose_answer_is_lost_is_had_again_within_grace() {
     let app = server.client("shop").first_party().create().await;
     let code = server.browser().log_in("alice").await.authorize(&app).await.code();
     let first = app.redeem(&code).await.ok();
-    server.store().faults().lose_next_answer();
+    server.store().faults().lose_answer(1);
     assert_unavailable(&app.refresh(first.refresh_token()).await.0, "lost");
     let second = app.refresh(first.refresh_token()).await.ok();
     assert!(!app.is_revoked(&second.access_token).await);

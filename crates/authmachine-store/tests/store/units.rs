@@ -340,7 +340,7 @@ both_engines! {
     async fn rb10_an_answer_lost_after_the_commit_is_an_error_and_the_unit_is_done(store: TestStore) {
         let hooked = Arc::new(AtomicBool::new(false));
         let hook = hooked.clone();
-        store.faults().lose_next_answer();
+        store.faults().lose_answer(1);
         let outcome = store.try_write(move |tx| {
             let hook = hook.clone();
             tx.after_commit(Box::new(move || hook.store(true, Ordering::SeqCst)));

@@ -170,3 +170,23 @@ async fn ru6_every_form_ends_in_a_303() {
         }
     }
 }
+
+/// Caches in between go by what a path looks like.
+#[both_engines]
+async fn ch1_a_private_page_is_kept_under_no_path() {
+    let server = TestServer::start().await;
+    let browser = server.browser().log_in("alice").await;
+    for path in ["/", "/account/password", "/login", "/oidc/userinfo", "/oidc/authorize", "/oidc/logout"] {
+        for suffix in
+            ["", "?x.css", "?/assets/x.css", "/x.css", "x.css", "/..%2fassets%2fx.css", ";x.css", "%3bx.css"]
+        {
+            let visit = browser.open(&format!("{path}{suffix}")).await;
+            let first = &visit.trail[0];
+            assert_eq!(first.header("cache-control"), Some("no-store"), "{path}{suffix}");
+            assert!(
+                suffix.is_empty() || suffix.starts_with('?') || first.status.as_u16() == 404,
+                "{path}{suffix}"
+            );
+        }
+    }
+}
