@@ -108,6 +108,12 @@ impl Client {
         }
     }
 
+    /// The same client, at another node of the provider.
+    #[must_use]
+    pub fn at(&self, node: &str) -> Self {
+        Self { issuer: node.to_owned(), ..self.clone() }
+    }
+
     /// An authorization request, with `more` parameters.
     pub fn authorize_url(&self, more: &[(&str, &str)]) -> String {
         let mut url = Url::parse(&format!("{}/oidc/authorize", self.issuer)).expect("the issuer is a URL");

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::time::Duration;
 
 use crate::suite::{note, target, test_name};
 use crate::wait;
@@ -53,6 +54,23 @@ impl Process {
     pub fn log(&self) -> String {
         // What is no file never ends.
         if self.log.is_file() { read(&self.log) } else { String::new() }
+    }
+
+    /// Memory that it has in use now, in KiB.
+    pub fn resident_kib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let number = line.and_then(|rest| rest.trim().split(' ').next()?.parse().ok());
+        number.expect("Linux tells it of a running process")
+    }
+
+    /// Time of a processor that it has used so far.
+    pub fn processor_time(&self) -> Duration {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap_or_default();
+        // After the name, which may have blanks: state is field 3, utime 14, stime 15 (proc(5)), in hundredths of a second.
+        let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+        let ticks = |n: usize| fields.get(n - 3).and_then(|field| field.parse::<u64>().ok());
+        Duration::from_millis(10 * (ticks(14).expect("a number") + ticks(15).expect("a number")))
     }
 
     /// Whether it has ended, and how.

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tempfile::TempDir;
+use url::Url;
 
 use crate::client::{Client, NewClient};
 use crate::database::{Database, Engine};
@@ -255,6 +256,45 @@ impl Provider {
     /// What the process said so far.
     pub fn log(&mut self) -> String {
         self.process().log()
+    }
+
+    /// The port of PostgreSQL.
+    ///
+    /// # Panics
+    /// With SQLite.
+    pub fn database_port(&self) -> u16 {
+        let database = self.database.as_ref().expect("SQLite has no port");
+        Url::parse(&database.url()).ok().and_then(|url| url.port()).expect("the URL has a port")
+    }
+
+    /// Lets it, from its next start on, reach PostgreSQL by a proxy at this port.
+    ///
+    /// # Panics
+    /// With SQLite.
+    pub fn reach_database_by(&mut self, port: u16) {
+        let database = self.database.as_ref().expect("SQLite has no port");
+        let mut url = Url::parse(&database.url()).expect("it is a URL");
+        url.set_port(Some(port)).expect("it has a host");
+        self.set("DATABASE__URL", url.as_str());
+    }
+
+    /// Another node: a second process on the same database (PostgreSQL). It answers at the address that is returned.
+    pub async fn second_node(&self) -> (Process, String) {
+        let (port, metrics_port) = (free_port(), free_port());
+        let mut command = self.command(&["serve"]);
+        command
+            .env("AUTHMACHINE__SERVER__ISSUER", self.issuer())
+            .env("AUTHMACHINE__SERVER__LISTEN", format!("127.0.0.1:{port}"))
+            .env("AUTHMACHINE__SERVER__METRICS_LISTEN", format!("127.0.0.1:{metrics_port}"));
+        let mut process = Process::spawn_afresh("second-node", &mut command);
+        let address = format!("http://127.0.0.1:{port}");
+        wait::until("the second node", || {
+            process.must_run();
+            let health = format!("{address}/healthz");
+            async move { http::try_get(&health).await.ok().filter(|answer| answer.status == 200) }
+        })
+        .await;
+        (process, address)
     }
 
     /// The database's connections are cut and refused, or let in again (PostgreSQL).

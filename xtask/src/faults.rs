@@ -43,8 +43,9 @@ pub(crate) struct Options {
 pub(crate) fn faults(workspace: &Workspace, options: &Options) -> ExitCode {
     let mut steps = Steps::new();
     steps.run("binary", || {
-        let package = ["--package", "authmachine-cli"];
-        workspace.run(cargo(["build", "--release", "--locked", "--bins"]).args(package))
+        // The demo client is the client crate at work.
+        let packages = ["--package", "authmachine-cli", "--package", "authmachine-demo"];
+        workspace.run(cargo(["build", "--release", "--locked", "--bins"]).args(packages))
     });
     // One after the other: times until normal service are measured.
     let mut tests = cargo(["test", "--locked", "--package", "authmachine-e2e", "--test", "faults", "--"]);
