@@ -88,10 +88,9 @@ fn one_won(what: &str, answers: Vec<Answer>, winner: u16, losers: &[u16]) -> Ans
         *statuses.entry(answer.status).or_default() += 1;
     }
     assert_eq!(statuses.get(&winner), Some(&1), "{what}: {statuses:?}");
-    assert!(
-        statuses.keys().all(|status| *status == winner || losers.contains(status)),
-        "{what}: {statuses:?}"
-    );
+    // Who has to wait too long for the others is told so.
+    let is_told = |status: &u16| losers.contains(status) || [winner, 503].contains(status);
+    assert!(statuses.keys().all(is_told), "{what}: {statuses:?}");
     answers.into_iter().find(|answer| answer.status == winner).expect("it was counted")
 }
 
@@ -178,6 +177,7 @@ impl Robot {
     }
 
     fn request(&self, jti: &str) -> impl Fn(&str) -> RequestBuilder {
+        #[expect(clippy::disallowed_methods, reason = "the server's clock is the system's")]
         let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is later").as_secs();
         let claims = json!({ "iss": "robot", "sub": "robot", "aud": self.issuer, "jti": jti, "iat": now, "exp": now + 60 });
         let part = |json: &Value| base64url(json.to_string().as_bytes());
@@ -306,8 +306,8 @@ async fn rb5_of_a_hundred_tries_to_use_what_works_once_one_wins(engine: Engine) 
                 .page();
             let sign_in = [("username", "alice"), ("password", password)];
             let answers = nodes.race(submission(&stranger, &page, "", &sign_in)).await;
-            let inside = answers.iter().filter(|answer| answer.status == 303).count();
-            assert!((1..=5).contains(&inside), "{inside} of a hundred tries at once were looked at");
+            let is_in = |answer: &&Answer| answer.status == 303 && answer.headers.contains_key("set-cookie");
+            assert_eq!(answers.iter().filter(is_in).count(), 1, "one session begins");
             assert!(
                 answers.iter().all(|answer| [303, 400, 429, 503].contains(&answer.status)),
                 "{answers:?}"

@@ -31,7 +31,9 @@ statements! {
     FIND = concat!("SELECT ", columns!(), " FROM interactions WHERE id = $1 AND sha256 = $2 AND browser_sha256 = $3");
     INSERT = "INSERT INTO interactions (id, sha256, browser_sha256, request, done, created_at, expires_at)
         VALUES ($1, $2, $3, $4, $5, $6, $7)";
-    UPDATE = "UPDATE interactions SET done = $1 WHERE id = $2";
+    FIND_DONE = "SELECT done FROM interactions WHERE id = $1";
+    /// Of many who answer one step, one finds it unanswered.
+    UPDATE = "UPDATE interactions SET done = $1 WHERE id = $2 AND done = $3";
     /// Taking is the test: who gets the row, ends the interaction.
     TAKE = concat!("DELETE FROM interactions WHERE id = $1 AND sha256 = $2 AND browser_sha256 = $3 AND expires_at > $4
         RETURNING ", columns!());
@@ -74,9 +76,16 @@ impl Tx {
         self.run(INSERT, values).map(drop)
     }
 
-    /// Notes what the person has done.
-    pub fn update_interaction(&mut self, id: i64, done: &Done) -> Result<(), StoreError> {
-        self.run(UPDATE, params![json(done), id]).map(drop)
+    /// Notes what the person has done after `before`; `false` when something else was done meanwhile, or the interaction is over.
+    pub fn update_interaction(&mut self, id: i64, before: &Done, after: &Done) -> Result<bool, StoreError> {
+        let found: Option<String> = self.one(FIND_DONE, params![id], |row| row.get())?;
+        // Another version may have written it in other words.
+        let Some(text) =
+            found.filter(|text| serde_json::from_str::<Done>(text).is_ok_and(|done| done == *before))
+        else {
+            return Ok(false);
+        };
+        Ok(self.run(UPDATE, params![json(after), id, text.as_str()])? == 1)
     }
 
     /// Ends the interaction of a handle: of many at once one gets it. An expired one is nobody's.

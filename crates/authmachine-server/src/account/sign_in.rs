@@ -240,6 +240,14 @@ impl Proved {
         tx.insert_event(&self.event)
     }
 
+    /// A right password counts nowhere, also when nothing comes of it.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn forgive(&self, tx: &mut Tx) -> Result<(), StoreError> {
+        self.counted.forgive(tx)
+    }
+
     /// Gives the browser its new cookies, once the session is saved.
     pub fn keep(&self, app: &App, response: Response) -> Response {
         app.metrics.sign_in(true);

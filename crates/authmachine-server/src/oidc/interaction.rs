@@ -233,21 +233,29 @@ impl Scene {
                 let done =
                     Done { signed_in: Some(proved.session_id()), account_chosen: true, ..Done::default() };
                 let proved = Arc::new(proved);
-                let (saved, id) = (proved.clone(), self.interaction.id);
-                app.store
+                let (saved, id, before) =
+                    (proved.clone(), self.interaction.id, self.interaction.done.clone());
+                let is_first = app
+                    .store
                     .write(app.write_deadline(), move |tx| {
-                        saved.save(tx)?;
-                        tx.update_interaction(id, &done)
+                        let is_first = tx.update_interaction(id, &before, &done)?;
+                        if is_first {
+                            saved.save(tx)?
+                        } else {
+                            saved.forgive(tx)?
+                        }
+                        Ok(is_first)
                     })
                     .await?;
-                Ok(proved.keep(app, self.again()))
+                // The step works once: who comes second sees what is next, and no other session begins.
+                Ok(if is_first { proved.keep(app, self.again()) } else { self.again() })
             }
         }
     }
 
     async fn proceed(self, app: &App, done: Done) -> Result<Response, PageError> {
-        let id = self.interaction.id;
-        app.store.write(app.write_deadline(), move |tx| tx.update_interaction(id, &done)).await?;
+        let (id, before) = (self.interaction.id, self.interaction.done.clone());
+        app.store.write(app.write_deadline(), move |tx| tx.update_interaction(id, &before, &done)).await?;
         Ok(self.again())
     }
 
@@ -255,15 +263,17 @@ impl Scene {
         let signed_in = self.session.as_ref().ok_or(ErrorKind::InteractionExpired)?;
         let (user, client, now) = (signed_in.user.id, self.client.id, app.now());
         let done = Done { consented: Some(signed_in.session.id), ..self.interaction.done.clone() };
-        let id = self.interaction.id;
+        let (id, before) = (self.interaction.id, self.interaction.done.clone());
         let mut event = app.event(EventKind::ConsentGiven, signed_in.user.sub.clone());
         event.user = Some(signed_in.user.sub.clone());
         event.client = Some(self.client.client_id.clone());
         event.detail.insert("scope".to_owned(), allowance.consent_scopes.to_string().into());
         app.store
             .write(app.write_deadline(), move |tx| {
+                if !tx.update_interaction(id, &before, &done)? {
+                    return Ok(());
+                }
                 tx.upsert_consent(user, client, &allowance.consent_scopes, &allowance.objects, now)?;
-                tx.update_interaction(id, &done)?;
                 tx.insert_event(&event)
             })
             .await?;

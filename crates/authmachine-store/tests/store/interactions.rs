@@ -21,7 +21,7 @@ both_engines! {
 
         let done = Done { signed_in: Some(SessionId(5)), account_chosen: true, other_account: true, consented: Some(SessionId(5)) };
         let (id, new) = (begun.id, done.clone());
-        store.write(move |tx| tx.update_interaction(id, &new)).await;
+        assert!(store.write(move |tx| tx.update_interaction(id, &Done::default(), &new)).await);
         let found = store.read(move |reads| reads.find_interaction(&handle, &BROWSER)).await;
         assert_eq!(found, Some(Interaction { done, ..begun }));
     }
@@ -35,6 +35,13 @@ both_engines! {
             assert_eq!(store.write(move |tx| tx.take_interaction(&handle, &browser, NOW)).await, None);
         }
         assert_eq!(store.write(move |tx| tx.take_interaction(&right, &BROWSER, NOW)).await, Some(begun));
+    }
+
+    async fn g3_of_many_who_answer_a_step_one_finds_it_unanswered(store: TestStore) {
+        let id = begin(&store).await.id;
+        let done = Done { signed_in: Some(SessionId(5)), ..Done::default() };
+        let answered = store.race(32, move |tx| tx.update_interaction(id, &Done::default(), &done)).await;
+        assert_eq!(answered.iter().filter(|is_first| **is_first).count(), 1);
     }
 
     async fn g3_of_many_who_take_an_interaction_one_gets_it(store: TestStore) {
