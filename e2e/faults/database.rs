@@ -110,7 +110,8 @@ async fn away_for_a_while(engine: Engine) {
     assert!(worst(&refused) <= TOLD_WITHIN, "{:?}", worst(&refused));
     assert!(worst(&public) <= Duration::from_secs(1), "{:?}", worst(&public));
     assert!(provider.stop().await.success());
-    scenario.end(ledger.acknowledged());
+    scenario.acknowledged(ledger.acknowledged());
+    scenario.end();
 }
 
 async fn cut_in_the_middle(engine: Engine) {
@@ -133,7 +134,8 @@ async fn cut_in_the_middle(engine: Engine) {
     ledger.check_all().await;
     assert!(provider.stop().await.success());
     provider.check_database().await;
-    scenario.end(ledger.acknowledged());
+    scenario.acknowledged(ledger.acknowledged());
+    scenario.end();
 }
 
 async fn commits_without_an_answer(engine: Engine) {
@@ -161,7 +163,8 @@ async fn commits_without_an_answer(engine: Engine) {
     ledger.check_all().await;
     assert!(provider.stop().await.success());
     provider.check_database().await;
-    scenario.end(ledger.acknowledged());
+    scenario.acknowledged(ledger.acknowledged());
+    scenario.end();
 }
 
 /// One by one: what a lost answer was about, is had once or not at all.

@@ -424,7 +424,7 @@ async fn rb24_heads_that_can_be_read_in_two_ways_are_read_in_one() {
         http::get(&provider.url("/healthz")).await.expect(200);
     }
     assert_eq!(provider.metric("authmachine_panics_total").await, "0");
-    scenario.end(0);
+    scenario.end();
 }
 
 /// What comes before the store is the same on both engines.
@@ -476,5 +476,5 @@ async fn rb24_hostile_frames_are_bounded_and_others_are_served() {
     assert!(worst < Duration::from_secs(2), "{worst:?}");
     assert_eq!(provider.metric("authmachine_panics_total").await, "0");
     assert!(provider.stop().await.success());
-    scenario.end(0);
+    scenario.end();
 }

@@ -181,7 +181,7 @@ async fn seen_elsewhere(engine: Engine) {
     scenario.recovered(since.elapsed());
     note(format_args!("seen after {worst:?} at worst"));
     assert!(worst <= WITHIN, "{worst:?}");
-    scenario.end(0);
+    scenario.end();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

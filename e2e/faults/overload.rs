@@ -122,17 +122,15 @@ async fn rb9_five_hundred_logins_at_once_are_hashed_or_refused(engine: Engine) {
             p99(&times)
         ));
         assert!(most <= base + pool + MORE_KIB, "{most} KiB after {base}");
-        // What is sent at once waits for itself on both sides of loopback: a hundred milliseconds in the middle, not at the end.
-        assert!(median <= Duration::from_millis(if scenario.is_full() { 100 } else { 1_000 }), "{median:?}");
-        assert!(
-            p99(&times) <= 3 * quiet + 2 * LATE_BY_ITSELF,
-            "{:?} and {quiet:?} when it is quiet",
-            p99(&times)
-        );
+        // Times say something where the server is built for release, and the machine is its own.
+        if scenario.is_full() {
+            assert!(median <= Duration::from_millis(100), "{median:?}");
+            assert!(p99(&times) <= 3 * quiet + LATE_BY_ITSELF, "{:?} and {quiet:?}", p99(&times));
+        }
         scenario.happened();
     }
     assert!(provider.stop().await.success());
-    scenario.end(0);
+    scenario.end();
 }
 
 async fn rb8_failed_logins_without_end_keep_nobody_out(engine: Engine) {
@@ -196,7 +194,7 @@ async fn rb8_failed_logins_without_end_keep_nobody_out(engine: Engine) {
     let (first, last) = (memory[0], memory[memory.len() - 1]);
     assert!(last <= first + MORE_KIB, "memory is flat: {first} KiB, then {last}");
     assert!(provider.stop().await.success());
-    scenario.end(0);
+    scenario.end();
 }
 
 /// Requests that come whether the one before was answered or not, so many a second; those that were answered well, and refused.
@@ -289,7 +287,7 @@ async fn rb23_ten_times_too_much_is_shed_and_the_rest_is_done(engine: Engine) {
     }
     assert_eq!(provider.metric("authmachine_panics_total").await, "0");
     assert!(provider.stop().await.success());
-    scenario.end(0);
+    scenario.end();
 }
 
 on_each_engine!(

@@ -107,7 +107,7 @@ async fn rb18_behind_a_bad_network_nothing_is_lost_and_nothing_done_twice(engine
         scenario.recovered(began.elapsed());
     }
     http::get(&provider.url("/healthz")).await.expect(200);
-    scenario.end(0);
+    scenario.end();
 }
 
 async fn rb18_the_client_crate_never_repeats_a_code_exchange(engine: Engine) {
@@ -151,5 +151,5 @@ async fn rb18_the_client_crate_never_repeats_a_code_exchange(engine: Engine) {
     let login = format!("{}/login", demo.url());
     let page = Visitor::new().sign_in(&login, "alice", provider.password(), &[]).await.page();
     assert_eq!(page.status, 200, "{page:?}");
-    scenario.end(0);
+    scenario.end();
 }

@@ -163,5 +163,5 @@ async fn rb7_slow_and_idle_connections_cost_little_and_are_closed() {
     http::get(&provider.url("/healthz")).await.expect(200);
     assert_eq!(provider.metric("authmachine_panics_total").await, "0");
     assert!(provider.stop().await.success());
-    scenario.end(0);
+    scenario.end();
 }
