@@ -180,7 +180,12 @@ async fn ch1_a_private_page_is_kept_under_no_path() {
         for suffix in
             ["", "?x.css", "?/assets/x.css", "/x.css", "x.css", "/..%2fassets%2fx.css", ";x.css", "%3bx.css"]
         {
-            let visit = browser.open(&format!("{path}{suffix}")).await;
+            let target = format!("{path}{suffix}");
+            // That would be another host.
+            if target.starts_with("//") {
+                continue;
+            }
+            let visit = browser.open(&target).await;
             let first = &visit.trail[0];
             assert_eq!(first.header("cache-control"), Some("no-store"), "{path}{suffix}");
             assert!(
