@@ -39,21 +39,58 @@ impl Serialize for PermissionMap {
     }
 }
 
-/// The answer of `GET …/Users/{id}/permissions`: one body that both generations of clients read. `permissions` for the newer,
-/// the same map flat for the older; a code equal to one of the body's own members stands in `permissions` only.
+/// The answer of `GET …/Users/{id}/permissions`, in the form that both generations of clients read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApiAnswer(pub PermissionMap);
 
+impl ApiAnswer {
+    /// The same answer in another shape.
+    pub const fn in_shape(&self, shape: AnswerShape) -> ShapedAnswer<'_> {
+        ShapedAnswer { map: &self.0, shape }
+    }
+}
+
 impl Serialize for ApiAnswer {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.in_shape(AnswerShape::Merged).serialize(serializer)
+    }
+}
+
+/// For which generation of clients an answer is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AnswerShape {
+    /// For both: `permissions` for the newer, the same map flat for the older. A code equal to one of the body's own members
+    /// stands in `permissions` only.
+    #[default]
+    Merged,
+    /// `is_superuser` and `permissions` alone.
+    Wrapped,
+    /// The map alone.
+    Flat,
+}
+
+/// An answer in a shape.
+#[derive(Clone, Copy, Debug)]
+pub struct ShapedAnswer<'a> {
+    map: &'a PermissionMap,
+    shape: AnswerShape,
+}
+
+impl Serialize for ShapedAnswer<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if self.shape == AnswerShape::Flat {
+            return self.map.serialize(serializer);
+        }
         let mut body = serializer.serialize_map(None)?;
         // The console's flag; there is no console yet, so nobody has it.
         body.serialize_entry("is_superuser", &false)?;
-        body.serialize_entry("permissions", &self.0)?;
-        for (code, types) in
-            self.0.iter().filter(|(code, _)| !matches!(*code, "is_superuser" | "permissions"))
-        {
-            body.serialize_entry(code, types)?;
+        body.serialize_entry("permissions", self.map)?;
+        if self.shape == AnswerShape::Merged {
+            for (code, types) in
+                self.map.iter().filter(|(code, _)| !matches!(*code, "is_superuser" | "permissions"))
+            {
+                body.serialize_entry(code, types)?;
+            }
         }
         body.end()
     }
@@ -70,8 +107,19 @@ mod tests {
         map.insert("obj2", std::iter::empty());
         map.insert("permissions", std::iter::empty());
         map.insert("is_superuser", ["x"].into_iter());
+        let answer = ApiAnswer(map);
+        let shaped = |shape| serde_json::to_string(&answer.in_shape(shape)).expect("json");
         assert_eq!(
-            serde_json::to_string(&ApiAnswer(map)).expect("json"),
+            shaped(AnswerShape::Wrapped),
+            r#"{"is_superuser":false,"permissions":{"obj1":["read","write"],"obj2":[],"permissions":[],"is_superuser":["x"]}}"#
+        );
+        assert_eq!(
+            shaped(AnswerShape::Flat),
+            r#"{"obj1":["read","write"],"obj2":[],"permissions":[],"is_superuser":["x"]}"#
+        );
+        assert_eq!(shaped(AnswerShape::Merged), serde_json::to_string(&answer).expect("json"));
+        assert_eq!(
+            serde_json::to_string(&answer).expect("json"),
             r#"{"is_superuser":false,"permissions":{"obj1":["read","write"],"obj2":[],"permissions":[],"is_superuser":["x"]},"obj1":["read","write"],"obj2":[]}"#
         );
     }

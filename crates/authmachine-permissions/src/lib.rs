@@ -49,7 +49,7 @@ mod validity;
 
 use std::collections::BTreeMap;
 
-pub use answer::{ApiAnswer, PermissionMap};
+pub use answer::{AnswerShape, ApiAnswer, PermissionMap, ShapedAnswer};
 pub use attributes::{Attributes, AttributesError, MAX_ATTRIBUTE_NAME, MAX_ATTRIBUTES_BYTES, Value};
 pub use change::{Change, FeedEntry, Record, Removed};
 pub use code::{

@@ -290,7 +290,8 @@ mod tests {
         assert_eq!(Condition::parse(&any(32)), Err(ConditionError::TooManyNodes));
         let long = format!(r#"{{"eq":[{{"attribute":"subject.a"}},"{}"]}}"#, "x".repeat(4096));
         assert_eq!(Condition::parse(&long), Err(ConditionError::TooLarge));
-        // Short as it comes, long as it would be stored: a number that has 300 digits when written out.
+        let short = format!(r#"{{"in":[{{"attribute":"subject.a"}},[{}]]}}"#, vec!["1e15"; 500].join(","));
+        assert_eq!(Condition::parse(&short), Err(ConditionError::TooLarge), "as it would be stored");
         let nested = format!("{}{OWNER}{}", r#"{"not":"#.repeat(33), "}".repeat(33));
         assert!(Condition::parse(&nested).is_err(), "nested 33 deep");
     }
