@@ -22,7 +22,7 @@ pub(crate) enum Part {
     ReadToken,
     /// The same, and what a user holds on 20 objects.
     ReadTokenAndPermissions,
-    /// An API token, a user, and what they hold.
+    /// A user and all that they hold.
     ReadPermissions,
     /// A session with its user.
     ReadSession,
@@ -78,6 +78,14 @@ impl Operation {
             Self::Empty | Self::Permissions | Self::Logout => return None,
         };
         Some(Bar { rate, share })
+    }
+
+    /// The p99 in milliseconds that it is to keep in the open loop at half of its capacity, if somebody said so.
+    pub(crate) const fn p99_bar_ms(self) -> Option<f64> {
+        match self {
+            Self::CodeEs256 => Some(5.0),
+            _ => None,
+        }
     }
 }
 

@@ -252,9 +252,11 @@ impl Operation {
 pub(crate) fn authorize(target: &Arc<Target>, supplies: &Supplies, client: usize, count: usize) -> Lanes {
     let of = &target.access.clients[client];
     let path = target.authorization_request(of, None);
-    let request = target.get(&path, &[("Cookie", &supplies.cookies.header())]);
+    let request = |cookies: &Cookies| target.get(&path, &[("Cookie", &cookies.header())]);
+    let requests: Arc<[Vec<u8>]> = supplies.browsers.iter().map(request).collect();
     lanes(count, |_| Authorize {
-        request: request.clone(),
+        requests: requests.clone(),
+        random: Random::new(),
         start: of.redirect_uri.clone(),
         codes: supplies.codes[client].clone(),
         seen: supplies.seen.clone(),
@@ -374,9 +376,10 @@ impl Lane for AnyToken {
     }
 }
 
-/// A browser that is signed in comes back for one more code.
+/// Any browser that is signed in comes back for one more code.
 struct Authorize {
-    request: Vec<u8>,
+    requests: Arc<[Vec<u8>]>,
+    random: Random,
     /// How the address that it is sent back to begins.
     start: String,
     codes: Pool<String>,
@@ -385,7 +388,7 @@ struct Authorize {
 
 impl Lane for Authorize {
     fn request(&mut self) -> Option<&[u8]> {
-        Some(&self.request)
+        self.requests.get(self.random.below(self.requests.len().max(1))).map(Vec::as_slice)
     }
 
     fn answer(&mut self, answer: &Answer<'_>) -> Result<Step> {

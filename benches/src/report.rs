@@ -231,6 +231,13 @@ impl Report {
                 |reached: bool, bar: String| format!("{bar}{}", if reached { "" } else { " **missed**" });
             let open =
                 |figure: fn(&Latency) -> f64| line.latency.as_ref().map_or(String::new(), |l| ms(figure(l)));
+            let p99 = open(|latency| latency.p99_ms);
+            let p99 = match (line.operation.p99_bar_ms(), &line.latency) {
+                (Some(most), Some(found)) if self.run.has_bars => {
+                    format!("{p99} (bar {})", mark(found.p99_ms <= most, ms(most)))
+                }
+                _ => p99,
+            };
             let _ = writeln!(
                 text,
                 "| {title} | {} /s | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} |",
@@ -250,7 +257,7 @@ impl Report {
                 ms(line.of(|round| round.p99_ms)),
                 ms(line.of(|round| round.p999_ms)),
                 open(|latency| latency.p50_ms),
-                open(|latency| latency.p99_ms),
+                p99,
                 open(|latency| latency.p999_ms),
             );
         }
@@ -272,7 +279,7 @@ impl Part {
             Self::Request => "alone: a request to the empty endpoint",
             Self::ReadToken => "alone: an access token read",
             Self::ReadTokenAndPermissions => "alone: the same with 20 permissions",
-            Self::ReadPermissions => "alone: API token, user and permissions read",
+            Self::ReadPermissions => "alone: a user and all that they hold read",
             Self::ReadSession => "alone: a session read",
             Self::UnitClientCredentials => "alone: unit of work, client credentials",
             Self::UnitAuthorize => "alone: unit of work, code issued",

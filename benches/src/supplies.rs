@@ -17,6 +17,8 @@ use crate::visit::{Cookies, Visit, parameter};
 
 /// ID tokens and used codes that are looked at again, of each client.
 const SAMPLES: usize = 100;
+/// Browsers that are signed in: one alone would have every code on one row.
+const BROWSERS: usize = 32;
 /// Sessions to be ended, at the least.
 const SESSIONS: usize = 100;
 
@@ -27,8 +29,8 @@ pub(crate) struct Supplies {
     /// Whose userinfo has 20 permissions.
     pub(crate) permission_tokens: Arc<[String]>,
     pub(crate) refresh_tokens: Pool<String>,
-    /// Of a browser that is signed in.
-    pub(crate) cookies: Cookies,
+    /// Of browsers that are signed in.
+    pub(crate) browsers: Vec<Cookies>,
     /// Of browsers that are there to be signed out.
     pub(crate) sessions: Pool<Session>,
     /// Fresh codes, by the client's place in the list.
@@ -177,12 +179,16 @@ pub(crate) const FEW: Amounts = Amounts { tokens: 1, permission_tokens: 1 };
 pub(crate) async fn by_wire(target: &Arc<Target>, amounts: &Amounts) -> Result<Supplies> {
     let mut connection = Connection::open(target.address).await?;
     let client = target.client()?;
-    let mut cookies = Cookies::default();
-    // Whoever asks the person for each client has asked by then.
-    for client in &target.access.clients {
-        cookies = sign_in(target, client, cookies, &mut connection).await?.cookies;
+    let mut browsers = Vec::new();
+    for _ in 0..BROWSERS {
+        let mut cookies = Cookies::default();
+        // Whoever asks the person for each client has asked by then.
+        for client in &target.access.clients {
+            cookies = sign_in(target, client, cookies, &mut connection).await?.cookies;
+        }
+        browsers.push(cookies);
     }
-    let cookie = cookies.header();
+    let cookie = browsers[0].header();
     let (mut access_tokens, mut permission_tokens, mut refresh_tokens) = (Vec::new(), Vec::new(), Vec::new());
     let claims = target.access.extras.permission_claims.as_deref();
     for n in 0..amounts.tokens + claims.map_or(0, |_| amounts.permission_tokens) {
@@ -203,7 +209,7 @@ pub(crate) async fn by_wire(target: &Arc<Target>, amounts: &Amounts) -> Result<S
         access_tokens: access_tokens.into(),
         permission_tokens: permission_tokens.into(),
         refresh_tokens: Pool::new(refresh_tokens),
-        cookies,
+        browsers,
         sessions: Pool::default(),
         codes: target.access.clients.iter().map(|_| Pool::default()).collect(),
         seen: Seen::default(),
@@ -221,7 +227,7 @@ impl Supplies {
         self.refresh_tokens = Pool::new(loaded.refresh_tokens.clone());
         let is_session = |value: &str| Presented::parse(Kind::Session, value).is_some();
         let sessions = loaded.sessions.iter().map(|handle| {
-            let mut cookies = self.cookies.clone();
+            let mut cookies = self.browsers[0].clone();
             cookies.replace(is_session, handle);
             Session { cookies, id_token: None }
         });
