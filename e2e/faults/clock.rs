@@ -22,7 +22,7 @@ const CLEANED_AFTER: Duration = Duration::from_secs(35);
 on_each_engine!(rb12_nothing_outlives_its_time_and_nothing_is_lost_by_a_wrong_clock);
 
 async fn rb12_nothing_outlives_its_time_and_nothing_is_lost_by_a_wrong_clock(engine: Engine) {
-    let mut scenario = Scenario::begin("clock jumps", "RB12", &engine, 4, 60);
+    let mut scenario = Scenario::begin("clock jumps", "RB12", &engine, 3, 60);
     let mut provider = Provider::prepare(&engine).await;
     provider.set("LOG__LEVEL", "warn");
     provider.set("LIVES__CODE", "10m");

@@ -14,7 +14,7 @@ const WORKERS: usize = 3;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rb22_a_damaged_file_is_refused_with_a_reason_or_does_no_harm() {
-    let mut scenario = Scenario::begin("damaged file", "RB22", &Engine::Sqlite, 24, 400);
+    let mut scenario = Scenario::begin("damaged file", "RB22", &Engine::Sqlite, 15, 400);
     let mut provider = Provider::prepare(&Engine::Sqlite).await;
     provider.set("LOG__LEVEL", "warn");
     provider.launch().await;
@@ -67,7 +67,7 @@ async fn rb22_a_damaged_file_is_refused_with_a_reason_or_does_no_harm() {
 
 #[tokio::test]
 async fn rb22_a_damaged_configuration_is_refused_with_a_reason_or_legal() {
-    let mut scenario = Scenario::begin("damaged configuration", "RB22", &Engine::Sqlite, 20, 400);
+    let mut scenario = Scenario::begin("damaged configuration", "RB22", &Engine::Sqlite, 10, 400);
     let provider = Provider::prepare(&Engine::Sqlite).await;
     let whole = fs::read(provider.config()).expect("it is there");
     for _ in 0..scenario.count {
@@ -100,7 +100,7 @@ async fn rb22_a_newer_schema_and_a_lost_database_are_told() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rb32_a_second_server_is_refused_under_load() {
-    let mut scenario = Scenario::begin("second server", "RB32", &Engine::Sqlite, 2, 50);
+    let mut scenario = Scenario::begin("second server", "RB32", &Engine::Sqlite, 1, 50);
     let mut provider = Provider::prepare(&Engine::Sqlite).await;
     provider.set("LOG__LEVEL", "warn");
     provider.launch().await;

@@ -12,7 +12,7 @@ const WORKERS: usize = 6;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rb11_a_full_disk_stops_writes_alone_and_heals() {
-    let mut scenario = Scenario::begin("disk full", "RB11", &Engine::Sqlite, 4, 100);
+    let mut scenario = Scenario::begin("disk full", "RB11", &Engine::Sqlite, 2, 100);
     let mut provider = Provider::prepare(&Engine::Sqlite).await;
     provider.set("LOG__LEVEL", "warn");
     provider.set("LIVES__CODE", "10m");

@@ -17,7 +17,7 @@ const POINTS: usize = 25;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rb2_what_was_acknowledged_outlives_the_power() {
-    let mut scenario = Scenario::begin("power cut", "RB2", &Engine::Sqlite, 25, 500);
+    let mut scenario = Scenario::begin("power cut", "RB2", &Engine::Sqlite, 20, 500);
     hold(&mut scenario, async |_, load| load.acknowledges(ACKNOWLEDGED).await).await;
     scenario.end();
 }
@@ -25,7 +25,7 @@ async fn rb2_what_was_acknowledged_outlives_the_power() {
 /// What a failed sync was about, no later one brings to the disk. So nothing that was acknowledged may stand on it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rb11_a_sync_that_fails_takes_nothing_that_was_acknowledged() {
-    let mut scenario = Scenario::begin("sync fails, then power cut", "RB11, RB2", &Engine::Sqlite, 10, 250);
+    let mut scenario = Scenario::begin("sync fails, then power cut", "RB11, RB2", &Engine::Sqlite, 8, 250);
     hold(&mut scenario, async |preload, load| {
         for n in 0..10 {
             load.acknowledges(ACKNOWLEDGED / 10).await;
@@ -78,7 +78,7 @@ async fn hold(scenario: &mut Scenario, fault: impl AsyncFn(&Preload, &Load)) {
 /// There is no backup yet, so nobody can be asked for one.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rb2_the_first_start_may_lose_its_power() {
-    let mut scenario = Scenario::begin("power cut in the first start", "RB2, G9", &Engine::Sqlite, 20, 200);
+    let mut scenario = Scenario::begin("power cut in the first start", "RB2, G9", &Engine::Sqlite, 10, 200);
     let mut provider = quiet().await;
     let base = copy(provider.folder());
     let preload = Preload::before(&mut provider, true);

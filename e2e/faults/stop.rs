@@ -18,7 +18,7 @@ const SEEN_AFTER: Duration = Duration::from_millis(200);
 on_each_engine!(rb16_sigterm_loses_nothing_and_what_has_begun_is_answered);
 
 async fn rb16_sigterm_loses_nothing_and_what_has_begun_is_answered(engine: Engine) {
-    let mut scenario = Scenario::begin("SIGTERM", "RB16", &engine, 3, 50);
+    let mut scenario = Scenario::begin("SIGTERM", "RB16", &engine, 2, 50);
     let mut provider = Provider::prepare(&engine).await;
     provider.set("LOG__LEVEL", "warn");
     provider.set("LIVES__CODE", "10m");
