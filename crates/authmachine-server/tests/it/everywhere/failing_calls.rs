@@ -468,6 +468,8 @@ async fn g8_what_a_handler_leaves_unanswered_is_told_in_the_words_of_those_who_a
     let store = Store::open(authmachine_store::Settings::new(database)).expect("it opens");
     let settings = Settings::new(Issuer::parse("https://id.example").expect("an issuer"));
     let app = App::start(settings, store, &[7; 32], Clock::System).await.expect("it starts");
+    // They make its first keys, for which every other door waits.
+    let jobs = authmachine_server::jobs::start(app.clone());
     let router: Router = Router::new()
         .fallback(broken)
         .layer(axum::middleware::from_fn_with_state(app.clone(), middleware::around));
@@ -490,4 +492,5 @@ async fn g8_what_a_handler_leaves_unanswered_is_told_in_the_words_of_those_who_a
         let body = String::from_utf8_lossy(&body);
         assert!(body.contains(says) && !body.contains("as ordered"), "{path}: {body}");
     }
+    jobs.stop().await;
 }
