@@ -132,8 +132,6 @@ pub(crate) fn write_loop(mut tx: Tx, shared: &Shared) {
         log.move_if_long(&tx, shared);
         shared.counters.held(began.elapsed());
     }
-    // So the file alone is the whole database once nobody serves from it. Another process may need the log: then it stays.
-    let _ = connection(&tx).wal_checkpoint_v2(Some(MAIN_DB), CheckpointMode::TRUNCATE);
 }
 
 fn connection(tx: &Tx) -> &Sqlite {
