@@ -296,7 +296,7 @@ fn measure(
     drop(progress);
 
     let has_bars = matches!(contestants.as_slice(), [Contestant { floor: Some(_), .. }]);
-    let contestants_rows = contestants.first().map_or(0, |contestant| contestant.rows);
+    let rows = contestants.first().map_or(0, |contestant| contestant.rows);
     let mut sides = Vec::new();
     for (contestant, lines) in contestants.into_iter().zip(lines) {
         let peak_bytes = contestant.side.pid.map(process::peak_memory_bytes).transpose()?;
@@ -313,7 +313,7 @@ fn measure(
             durable_connections: connections.durable,
             engine: setting.engine.title().to_owned(),
             log_level: setting.log_level.clone(),
-            rows: contestants_rows,
+            rows,
             rounds: options.rounds.into(),
             seconds: options.seconds.as_secs_f64(),
             share: options.share,
