@@ -138,10 +138,10 @@ async fn rb7_slow_and_idle_connections_cost_little_and_are_closed() {
             }
         }
         tokio::time::sleep(Duration::from_secs(1)).await;
-        let busy = p99(&token_times(&client, asked).await);
         let open: u64 = provider.metric("authmachine_connections_open").await.parse().expect("a number");
         let each = (provider.process().resident_kib().saturating_sub(before))
             / u64::try_from(count).expect("a count");
+        let busy = p99(&token_times(&client, asked).await);
         note(format_args!(
             "{kind:?}: {open} open, {each} KiB each; p99 of a token {busy:?}, {quiet:?} when it is quiet"
         ));
