@@ -593,6 +593,10 @@ impl Worker {
     async fn check_code(&mut self, at: usize) -> Result<(), Stopped> {
         let Code { code, session, .. } = &self.book.codes[at];
         let (state, session) = (self.book.codes[at].now(), *session);
+        // An old one that was used may be forgotten, and revokes nothing then.
+        if state == State::Ended && self.book.codes[at].made.elapsed() > CODE_LIFE {
+            return Ok(());
+        }
         // A used one is tried again now and then only: that revokes what it bought.
         if state == State::Ended && self.random.below(3) > 0 {
             return Ok(());
