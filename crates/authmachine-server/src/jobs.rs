@@ -146,7 +146,7 @@ impl Trust {
         (self.now, self.steady) = (now, steady);
         if moved_s > CLOCK_MOVED_S {
             tracing::warn!(
-                "The clock was set ahead by {} h: nothing is removed for an hour",
+                "The clock is {} h ahead of what was known last: nothing is removed for an hour",
                 moved_s / 3_600
             );
             self.doubted_since = Some(steady);
