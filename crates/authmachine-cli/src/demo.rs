@@ -16,7 +16,7 @@ use crate::config::{Config, Log};
 use crate::demo_data::{self, ApiAccess, GUEST, OBJECTS, TEST, USERS};
 use crate::installation::{Installation, Missing};
 use crate::ports::{self, Wanted};
-use crate::{Place, log, master_key, output, serve};
+use crate::{Place, log, output, serve};
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -62,9 +62,7 @@ async fn demo(options: &Options, folder: &Path) -> Result<()> {
     // Hashing and waiting for the disk are no work for these threads.
     let filled = tokio::task::spawn_blocking(move || -> Result<(Installation, ApiAccess)> {
         let config = Config::of_folder(&folder)?;
-        // Made here, because whoever looks at a demo need not keep a copy.
-        master_key::make(&config.key_file)?;
-        let installation = Installation::open(&config, Missing::Make)?;
+        let installation = Installation::open(&config, Missing::MakeUnsaid)?;
         let access = demo_data::fill(&installation, client_port)?;
         Ok((installation, access))
     });

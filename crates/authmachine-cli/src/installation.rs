@@ -33,6 +33,8 @@ const WRITE_DEADLINE: Duration = Duration::from_secs(10);
 pub(crate) enum Missing {
     /// Make a new one.
     Make,
+    /// The same without a word: nobody keeps a demo's key.
+    MakeUnsaid,
     /// Say so: a list of nothing, in a folder that was made by a mistake, helps nobody.
     Refuse,
 }
@@ -77,9 +79,11 @@ impl Installation {
             (None, None) if missing == Missing::Refuse => return Err(not_there(config)),
             (None, None) => match master_key::make(&config.key_file)? {
                 Some(key) => {
-                    output::note(format_args!(
-                        "Made the master key {file}; keep a copy apart from the database."
-                    ));
+                    if missing == Missing::Make {
+                        output::note(format_args!(
+                            "Made the master key {file}; keep a copy apart from the database."
+                        ));
+                    }
                     key
                 }
                 None => {

@@ -55,6 +55,8 @@ impl Jobs {
 
 /// Loads keys, documents and origins again when rows have changed, by this process or another.
 async fn keep_current(app: App) {
+    // Whoever makes the first keys loads them.
+    app.wait_for_keys().await;
     let mut marker = Marker::default();
     let mut is_stale = false;
     let mut loaded_at = Instant::now();

@@ -371,10 +371,10 @@ impl std::fmt::Debug for Store {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        self.shared.queue.close();
         // The writer's connection is closed last: then SQLite moves the log into the file and removes it, unless another process
         // has the database open.
         let lock = self.files.take().map(|files| files.lock);
+        self.shared.queue.close();
         let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
         for thread in threads {
             // A hook after a commit may hold the last clone: a thread cannot wait for itself.

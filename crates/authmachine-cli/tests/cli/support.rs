@@ -116,10 +116,13 @@ impl Place {
 
     /// Starts `serve` on a free port.
     pub(crate) fn serve(&self) -> Server {
-        self.start(&["serve", "--listen", "127.0.0.1:0"])
+        let server = self.start(&["serve", "--listen", "127.0.0.1:0"]);
+        // A new installation answers this once it has its keys.
+        server.json("/oidc/jwks");
+        server
     }
 
-    /// Starts a server and waits until it serves.
+    /// Starts a server and waits until it listens.
     pub(crate) fn start(&self, arguments: &[&str]) -> Server {
         let log = self.path("server.log");
         let mut command = self.command(arguments);

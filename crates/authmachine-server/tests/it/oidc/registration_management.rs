@@ -202,7 +202,8 @@ async fn dr1_clients_that_nobody_uses_expire() {
     app.redeem(&visit.submit(&[("decision", "yes")]).await.code()).await.ok();
     server.clock().advance(10 * DAY);
     // An event tells the jobs that the clock is right: nothing is removed by one that has leapt (checklist RB12).
-    let stranger = [("grant_type", "client_credentials"), ("client_id", "nobody"), ("client_secret", "wrong")];
+    let stranger =
+        [("grant_type", "client_credentials"), ("client_id", "nobody"), ("client_secret", "wrong")];
     server.post("/oidc/token").form(&stranger).send().await.assert_error(401, "invalid_client");
     let jobs = authmachine_server::jobs::start(server.app().clone());
     let deadline = Instant::now() + Duration::from_secs(10);
