@@ -26,17 +26,25 @@ pub(crate) struct Options {
 }
 
 pub(crate) fn run(options: Options, place: &Place) -> Result<()> {
-    // The generator takes some 10 ms to begin: meanwhile the configuration is read and the database opened.
-    std::thread::spawn(random::bytes::<1>);
     let flags = Flags { listen: options.listen, issuer: options.issuer, ..place.flags() };
-    let config = Config::load(&flags)?;
+    // The generator takes some 10 ms to begin: meanwhile the configuration is read and the database opened. A process that ended
+    // in the middle of it would crash, so it is waited for, whatever happens.
+    let (config, certificate, installation) = std::thread::scope(|threads| {
+        threads.spawn(random::bytes::<1>);
+        open(&flags)
+    })?;
+    let has_users = !installation.read(|reads| reads.list_users(None, 1))?.is_empty();
+    let next_step = (!has_users).then(|| user_add(&config, place));
+    runtime()?.block_on(serve(&config, installation, certificate, next_step))
+}
+
+fn open(flags: &Flags) -> Result<(Config, Option<Source>, Installation)> {
+    let config = Config::load(flags)?;
     log::start(config.log)?;
     let certificate = config.tls.as_ref().map(Source::open).transpose()?;
     let installation = Installation::open(&config, Missing::Make)?;
     installation.store.lock_for_serving()?;
-    let has_users = !installation.read(|reads| reads.list_users(None, 1))?.is_empty();
-    let next_step = (!has_users).then(|| user_add(&config, place));
-    runtime()?.block_on(serve(&config, installation, certificate, next_step))
+    Ok((config, certificate, installation))
 }
 
 /// A runtime for servers.
