@@ -13,8 +13,8 @@ const MEMORY_KIB: u32 = 19_456;
 const ITERATIONS: u32 = 2;
 /// Tries that may wait for a free core; with 15 ms each, the last waits about half a second a core.
 const MAX_WAITING: usize = 32;
-/// Room for more blocks of a KiB than are used: what is as large as this, glibc gives back when it is freed. Of smaller pieces it
-/// keeps one for each thread, and the threads that hash are many.
+/// Room for more blocks of a KiB than are used: what is as large as this goes back to the system when it is freed, whatever the
+/// allocator. Of smaller pieces glibc keeps one for each thread, and the threads that hash are many.
 const ROOM_BLOCKS: usize = 33 * 1024;
 
 /// The pool is full: try again.
