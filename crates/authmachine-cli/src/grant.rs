@@ -4,9 +4,11 @@ use anyhow::{Result, bail};
 use authmachine_provider::event::{Event, EventKind};
 use authmachine_provider::ids::{Kind, PermissionGrantId};
 use authmachine_provider::permission_records::{
-    Holder, Object, PermissionGrant, PermissionGrantLine, PermissionType,
+    Delegable, Holder, Named, Object, Origin, PermissionGrant, PermissionGrantLine, PermissionType, Source,
+    Target, Validity,
 };
 use authmachine_provider::user::User;
+use authmachine_store::{GrantFilter, NotWritten};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
@@ -88,8 +90,8 @@ struct Found {
     user: Option<User>,
     /// The user's name or the group's code.
     holder_name: String,
-    object: Object,
-    permission_type: PermissionType,
+    object: Named<Object>,
+    permission_type: Named<PermissionType>,
 }
 
 impl Found {
@@ -102,7 +104,7 @@ impl Found {
             }
             (None, Some(group)) => {
                 let group = installation.group(group)?;
-                (Holder::Group(group.id), None, group.code)
+                (Holder::Group(group.id), None, group.record.code)
             }
             (None, None) => bail!("a grant is for --user or --group"),
         };
@@ -135,12 +137,17 @@ fn add(place: &Place, what: &What, span: &Span, json: bool) -> Result<()> {
     span.check()?;
     let (_, installation) = place.open(Missing::Refuse)?;
     let found = Found::find(&installation, what)?;
-    let grant = insert(&installation, &found, span)?;
+    let (grant, origin) = insert(&installation, &found, span)?;
     let Found { holder_name: holder, object, permission_type, .. } = found;
     if json {
-        let line =
-            PermissionGrantLine { grant, holder, object: object.code, permission_type: permission_type.code };
-        return Ok(output::json(&view(&line))?);
+        let (target, permission_type) = (object.record.code, permission_type.record.code);
+        return Ok(output::json(&view(&PermissionGrantLine {
+            grant,
+            origin,
+            holder,
+            target,
+            permission_type,
+        }))?);
     }
     Ok(output::line(format_args!("{holder} has {} on {}{span}", permission_type.code, object.code))?)
 }
@@ -161,26 +168,33 @@ pub(crate) fn give(
     insert(installation, &Found::find(installation, &what)?, &Span::default()).map(drop)
 }
 
-fn insert(installation: &Installation, found: &Found, span: &Span) -> Result<PermissionGrant> {
+fn insert(installation: &Installation, found: &Found, span: &Span) -> Result<(PermissionGrant, Origin)> {
     let grant = PermissionGrant {
         id: PermissionGrantId(installation.id(Kind::Row)),
         holder: found.holder,
-        object_id: found.object.id,
-        type_id: found.permission_type.id,
-        not_before: span.not_before,
-        not_after: span.not_after,
+        target: Target::Object(found.object.id),
+        permission: found.permission_type.id,
+        include_children: false,
+        delegable: Delegable::NO,
+        validity: Validity::new(span.not_before, span.not_after)?,
+        condition: None,
+        revoked: false,
+    };
+    let origin = Origin {
+        source: Source::Admin,
+        created_by: installation.event(EventKind::PermissionGranted, []).actor,
         created_at: installation.now(),
     };
     let event = found.event(installation, EventKind::PermissionGranted, span);
-    let new = grant.clone();
-    let is_new = installation.write(move |tx| {
-        let is_new = tx.insert_permission_grant(&new)?;
-        if is_new {
+    let (new, of) = (grant.clone(), origin.clone());
+    let written = installation.write(move |tx| {
+        let written = tx.insert_permission_grant(&new, &of)?;
+        if written.is_ok() {
             tx.insert_event(&event)?;
         }
-        Ok(is_new)
+        Ok(written)
     })?;
-    if !is_new {
+    if let Err(NotWritten::GrantedAlready(_)) = written {
         let Found { holder_name, object, permission_type, .. } = found;
         bail!(
             "{holder_name} has {} on {} already; to change its times, remove it first",
@@ -188,20 +202,21 @@ fn insert(installation: &Installation, found: &Found, span: &Span) -> Result<Per
             object.code
         );
     }
-    Ok(grant)
+    written?;
+    Ok((grant, origin))
 }
 
 fn remove(place: &Place, what: &What) -> Result<()> {
     let (_, installation) = place.open(Missing::Refuse)?;
     let found = Found::find(&installation, what)?;
     let event = found.event(&installation, EventKind::PermissionRemoved, &Span::default());
-    let (holder, object, permission_type) = (found.holder, found.object.id, found.permission_type.id);
+    let (holder, target, permission) =
+        (found.holder, Target::Object(found.object.id), found.permission_type.id);
     let was_there = installation.write(move |tx| {
-        let was_there = tx.remove_permission_grant(holder, object, permission_type)?;
-        if was_there {
-            tx.insert_event(&event)?;
-        }
-        Ok(was_there)
+        let Some(id) = tx.find_same_grant(holder, &target, permission, None)? else { return Ok(false) };
+        tx.remove_permission_grant(id)?;
+        tx.insert_event(&event)?;
+        Ok(true)
     })?;
     let Found { holder_name, object, permission_type, .. } = found;
     if !was_there {
@@ -223,10 +238,13 @@ fn list(
         (None, Some(group)) => Some(Holder::Group(installation.group(&group)?.id)),
         (None, None) => None,
     };
-    let object = object.map(|code| installation.object(&code)).transpose()?.map(|object| object.id);
+    let object = object.map(|code| installation.object(&code)).transpose()?;
+    let filter =
+        GrantFilter { holder, target: object.map(|object| Target::Object(object.id)), permission: None };
     let all = named::all(|last: Option<&PermissionGrantLine>| {
         let after = last.map(|line| line.grant.id);
-        installation.read(move |reads| reads.list_permission_grants(holder, object, after, PAGE))
+        let filter = filter.clone();
+        installation.read(move |reads| reads.list_permission_grants(&filter, after, PAGE))
     })?;
     if json {
         return Ok(output::json(&all.iter().map(view).collect())?);
@@ -235,9 +253,10 @@ fn list(
     let rows: Vec<_> = all
         .iter()
         .map(|line| {
-            let (from, until) = (time(line.grant.not_before), time(line.grant.not_after));
+            let validity = line.grant.validity;
+            let (from, until) = (time(validity.not_before()), time(validity.not_after()));
             let holder = line.holder.clone();
-            [kind(line).to_owned(), holder, line.object.clone(), line.permission_type.clone(), from, until]
+            [kind(line).to_owned(), holder, line.target.clone(), line.permission_type.clone(), from, until]
         })
         .collect();
     Ok(output::table(["HOLDER", "NAME", "OBJECT", "TYPE", "FROM", "UNTIL"], &rows)?)
@@ -247,16 +266,18 @@ fn kind(line: &PermissionGrantLine) -> &'static str {
     match line.grant.holder {
         Holder::User(_) => "user",
         Holder::Group(_) => "group",
+        Holder::Client(_) => "client",
+        Holder::Everyone => "everyone",
     }
 }
 
 fn view(line: &PermissionGrantLine) -> Value {
     json!({
         kind(line): line.holder,
-        "object": line.object,
+        "object": line.target,
         "type": line.permission_type,
-        "not_before": line.grant.not_before.map(when::rfc3339_of),
-        "not_after": line.grant.not_after.map(when::rfc3339_of),
-        "created_at": when::rfc3339_of(line.grant.created_at),
+        "not_before": line.grant.validity.not_before().map(when::rfc3339_of),
+        "not_after": line.grant.validity.not_after().map(when::rfc3339_of),
+        "created_at": when::rfc3339_of(line.origin.created_at),
     })
 }

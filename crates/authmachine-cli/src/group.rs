@@ -5,8 +5,9 @@ use authmachine_permissions::check_group_code;
 use authmachine_provider::Timestamp;
 use authmachine_provider::event::{Event, EventKind};
 use authmachine_provider::ids::{GroupId, Kind};
-use authmachine_provider::permission_records::Group;
+use authmachine_provider::permission_records::{Group, Member as GroupMember, Membership, Named, Validity};
 use authmachine_provider::user::User;
+use authmachine_store::NotWritten;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
@@ -61,7 +62,7 @@ pub(crate) fn run(command: Command, place: &Place) -> Result<()> {
         }
         Command::List { json } => {
             let (_, installation) = place.open(Missing::Refuse)?;
-            let all = named::all(|last: Option<&Group>| {
+            let all = named::all(|last: Option<&Named<Group>>| {
                 let after = last.map(|group| group.code.clone());
                 installation.read(move |reads| reads.list_groups(after.as_deref(), PAGE))
             })?;
@@ -75,19 +76,19 @@ pub(crate) fn run(command: Command, place: &Place) -> Result<()> {
 /// Stores a new group.
 pub(crate) fn insert(installation: &Installation, code: &str, name: &str) -> Result<()> {
     let id = GroupId(installation.id(Kind::Row));
-    let group = Group { id, code: code.to_owned(), name: name.to_owned() };
+    let group = Named { record: Group { id, code: code.to_owned() }, name: name.to_owned() };
     let event = installation.event(EventKind::GroupCreated, [("group", code.into())]);
-    let is_new = installation.write(move |tx| {
-        let is_new = tx.insert_group(&group)?;
-        if is_new {
+    let written = installation.write(move |tx| {
+        let written = tx.put_group(&group)?;
+        if written.is_ok() {
             tx.insert_event(&event)?;
         }
-        Ok(is_new)
+        Ok(written)
     })?;
-    if !is_new {
-        bail!("there is a group {code} already");
+    match written {
+        Err(NotWritten::CodeTaken) => bail!("there is a group {code} already"),
+        written => Ok(written?),
     }
-    Ok(())
 }
 
 fn change_member(member: &Member, place: &Place) -> Result<()> {
@@ -108,7 +109,7 @@ fn change_member(member: &Member, place: &Place) -> Result<()> {
     );
     let (group_id, user_id) = (group.id, user.id);
     let was_there = installation.write(move |tx| {
-        let was_there = tx.remove_member(group_id, user_id)?;
+        let was_there = tx.remove_membership(GroupMember::User(user_id), group_id)?;
         if was_there {
             tx.insert_event(&event)?;
         }
@@ -123,7 +124,7 @@ fn change_member(member: &Member, place: &Place) -> Result<()> {
 /// Puts `user` into `group`, for that time.
 pub(crate) fn add_member(
     installation: &Installation,
-    group: &Group,
+    group: &Named<Group>,
     user: &User,
     not_before: Option<Timestamp>,
     not_after: Option<Timestamp>,
@@ -135,11 +136,19 @@ pub(crate) fn add_member(
         ("not_after", time(not_after)),
     ];
     let event = about(installation.event(EventKind::GroupMemberAdded, detail), user);
-    let (group_id, user_id) = (group.id, user.id);
-    installation.write(move |tx| {
-        tx.add_member(group_id, user_id, not_before, not_after)?;
-        tx.insert_event(&event)
-    })
+    let membership = Membership {
+        member: GroupMember::User(user.id),
+        group: group.id,
+        validity: Validity::new(not_before, not_after)?,
+    };
+    let written = installation.write(move |tx| {
+        let written = tx.put_membership(&membership)?;
+        if written.is_ok() {
+            tx.insert_event(&event)?;
+        }
+        Ok(written)
+    })?;
+    Ok(written?)
 }
 
 fn members(place: &Place, group: &str, json: bool) -> Result<()> {

@@ -7,7 +7,7 @@ use authmachine_provider::Timestamp;
 use authmachine_provider::client::Client;
 use authmachine_provider::event::{Event, EventKind};
 use authmachine_provider::ids::{EPOCH_MS, IdSource, Kind};
-use authmachine_provider::permission_records::{Group, Object, PermissionType};
+use authmachine_provider::permission_records::{Group, Named, Object, PermissionType};
 use authmachine_provider::user::User;
 use authmachine_server::secrets::Secrets;
 use authmachine_server::{Clock, events, random};
@@ -209,7 +209,7 @@ impl Installation {
     ///
     /// # Errors
     /// When there is none.
-    pub(crate) fn object(&self, code: &str) -> Result<Object> {
+    pub(crate) fn object(&self, code: &str) -> Result<Named<Object>> {
         let wanted = code.to_owned();
         let found = self.read(move |reads| reads.find_object(&wanted))?;
         found
@@ -220,7 +220,7 @@ impl Installation {
     ///
     /// # Errors
     /// When there is none.
-    pub(crate) fn permission_type(&self, code: &str) -> Result<PermissionType> {
+    pub(crate) fn permission_type(&self, code: &str) -> Result<Named<PermissionType>> {
         let wanted = code.to_owned();
         let found = self.read(move |reads| reads.find_permission_type(&wanted))?;
         found.with_context(|| {
@@ -232,7 +232,7 @@ impl Installation {
     ///
     /// # Errors
     /// When there is none.
-    pub(crate) fn group(&self, code: &str) -> Result<Group> {
+    pub(crate) fn group(&self, code: &str) -> Result<Named<Group>> {
         let wanted = code.to_owned();
         let found = self.read(move |reads| reads.find_group(&wanted))?;
         found.with_context(|| format!("there is no group {code:?}; `authmachine group add {code}` makes it"))

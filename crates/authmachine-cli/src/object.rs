@@ -1,10 +1,11 @@
 //! `authmachine object …`
 
 use anyhow::{Context as _, Result, bail};
-use authmachine_permissions::check_object_code;
+use authmachine_permissions::{DEFAULT_OBJECT_TYPE, check_object_code};
 use authmachine_provider::event::EventKind;
 use authmachine_provider::ids::{Kind, ObjectId};
-use authmachine_provider::permission_records::Object;
+use authmachine_provider::permission_records::{Named, Object};
+use authmachine_store::NotWritten;
 use clap::Subcommand;
 
 use crate::installation::{Installation, Missing};
@@ -35,7 +36,7 @@ pub(crate) fn run(command: Command, place: &Place) -> Result<()> {
         }
         Command::List { json } => {
             let (_, installation) = place.open(Missing::Refuse)?;
-            let all = named::all(|last: Option<&Object>| {
+            let all = named::all(|last: Option<&Named<Object>>| {
                 let after = last.map(|object| object.code.clone());
                 installation.read(move |reads| reads.list_objects(after.as_deref(), PAGE))
             })?;
@@ -60,17 +61,17 @@ pub(crate) fn note_unknown(installation: &Installation, codes: &[String]) -> Res
 /// Stores a new object.
 pub(crate) fn insert(installation: &Installation, code: &str, name: &str) -> Result<()> {
     let id = ObjectId(installation.id(Kind::Row));
-    let object = Object { id, code: code.to_owned(), name: name.to_owned() };
+    let object = Named { record: Object::new(id, code, DEFAULT_OBJECT_TYPE)?, name: name.to_owned() };
     let event = installation.event(EventKind::ObjectCreated, [("object", code.into())]);
-    let is_new = installation.write(move |tx| {
-        let is_new = tx.insert_object(&object)?;
-        if is_new {
+    let written = installation.write(move |tx| {
+        let written = tx.put_object(&object)?;
+        if written.is_ok() {
             tx.insert_event(&event)?;
         }
-        Ok(is_new)
+        Ok(written)
     })?;
-    if !is_new {
-        bail!("there is an object {code} already");
+    match written {
+        Err(NotWritten::CodeTaken) => bail!("there is an object {code} already"),
+        written => Ok(written?),
     }
-    Ok(())
 }

@@ -4,7 +4,8 @@ use anyhow::{Context as _, Result, bail};
 use authmachine_permissions::check_type_code;
 use authmachine_provider::event::EventKind;
 use authmachine_provider::ids::{Kind, PermissionTypeId};
-use authmachine_provider::permission_records::PermissionType;
+use authmachine_provider::permission_records::{Named, PermissionType};
+use authmachine_store::NotWritten;
 use clap::Subcommand;
 
 use crate::Place;
@@ -34,7 +35,7 @@ pub(crate) fn run(command: Command, place: &Place) -> Result<()> {
         }
         Command::List { json } => {
             let (_, installation) = place.open(Missing::Refuse)?;
-            let all = named::all(|last: Option<&PermissionType>| {
+            let all = named::all(|last: Option<&Named<PermissionType>>| {
                 let after = last.map(|permission_type| permission_type.code.clone());
                 installation.read(move |reads| reads.list_permission_types(after.as_deref(), PAGE))
             })?;
@@ -49,17 +50,20 @@ pub(crate) fn run(command: Command, place: &Place) -> Result<()> {
 /// Stores a new permission type.
 pub(crate) fn insert(installation: &Installation, code: &str, name: &str) -> Result<()> {
     let id = PermissionTypeId(installation.id(Kind::Row));
-    let permission_type = PermissionType { id, code: code.to_owned(), name: name.to_owned() };
+    let permission_type = Named {
+        record: PermissionType { id, code: code.to_owned(), implies: Vec::new() },
+        name: name.to_owned(),
+    };
     let event = installation.event(EventKind::PermissionTypeCreated, [("permission_type", code.into())]);
-    let is_new = installation.write(move |tx| {
-        let is_new = tx.insert_permission_type(&permission_type)?;
-        if is_new {
+    let written = installation.write(move |tx| {
+        let written = tx.put_permission_type(&permission_type)?;
+        if written.is_ok() {
             tx.insert_event(&event)?;
         }
-        Ok(is_new)
+        Ok(written)
     })?;
-    if !is_new {
-        bail!("there is a permission type {code} already");
+    match written {
+        Err(NotWritten::CodeTaken) => bail!("there is a permission type {code} already"),
+        written => Ok(written?),
     }
-    Ok(())
 }

@@ -37,6 +37,8 @@ pub enum Change {
     Put(Record),
     /// Gone.
     Remove(Removed),
+    /// Something that decisions do not depend on: only its place in the feed counts.
+    Elsewhere,
 }
 
 /// What names a record that is gone. Grants and delegations are found by where they stand, so they say it.

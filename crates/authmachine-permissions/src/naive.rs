@@ -76,6 +76,7 @@ impl World {
                 Removed::Grant(id, ..) => self.grants.retain(|g| g.id != id),
                 Removed::Delegation(id, _) => self.delegations.retain(|d| d.id != id),
             },
+            Change::Elsewhere => {}
         }
     }
 

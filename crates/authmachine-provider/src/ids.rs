@@ -2,6 +2,10 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+/// Outside, a user is its `sub` and a client its `client_id`.
+pub use authmachine_permissions::{
+    ClientId, DelegationId, GroupId, ObjectId, PermissionGrantId, PermissionTypeId, UserId,
+};
 use authmachine_protocol::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -21,22 +25,10 @@ macro_rules! row_ids {
 }
 
 row_ids! {
-    /// The row of a user. Outside, a user is its `sub`.
-    UserId,
-    /// The row of a client. Outside, a client is its `client_id`.
-    ClientId,
     /// The row of a session at the provider. Outside, a session is its `sid`.
     SessionId,
     /// The row of an authorization grant: what a user (or a client for itself) allowed, parent of its tokens.
     GrantId,
-    /// The row of an object.
-    ObjectId,
-    /// The row of a permission type.
-    PermissionTypeId,
-    /// The row of a group.
-    GroupId,
-    /// The row of a permission grant.
-    PermissionGrantId,
     /// The row of an API token.
     ApiTokenId,
     /// The row of an event.

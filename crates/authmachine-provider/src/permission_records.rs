@@ -1,79 +1,110 @@
-//! Rows of the permission system; what they mean is decided in `authmachine-permissions`.
+//! What lists and consoles show of the permission system beside its records, which are `authmachine-permissions`'.
+
+use std::ops::Deref;
 
 use authmachine_protocol::Timestamp;
 
-use crate::ids::{GroupId, ObjectId, PermissionGrantId, PermissionTypeId, UserId};
+pub use authmachine_permissions::{
+    Delegable, Delegation, Group, Holder, Member, Membership, Object, PermissionGrant, PermissionType,
+    Target, Validity,
+};
 
-/// An object: something that permissions are about.
+/// An object, permission type or group with what people read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Object {
-    /// The row.
-    pub id: ObjectId,
-    /// Its code, unique.
-    pub code: String,
+pub struct Named<T> {
+    /// What it is.
+    pub record: T,
     /// What people read.
     pub name: String,
 }
 
-/// A permission type, such as `read`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PermissionType {
-    /// The row.
-    pub id: PermissionTypeId,
-    /// Its code, unique.
-    pub code: String,
-    /// What people read.
-    pub name: String,
+impl<T> Deref for Named<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.record
+    }
 }
 
-/// A group of users.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Group {
-    /// The row.
-    pub id: GroupId,
-    /// Its code, unique.
-    pub code: String,
-    /// What people read.
-    pub name: String,
+/// By which way a permission grant came.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Source {
+    /// An administrator, at the command line or in a console.
+    #[default]
+    Admin,
+    /// A SCIM client.
+    Scim,
+    /// An import.
+    Import,
+    /// A program with our own API.
+    Api,
 }
 
-/// Who holds a permission.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Holder {
-    /// A user.
-    User(UserId),
-    /// Each member of a group.
-    Group(GroupId),
+impl Source {
+    /// The stored word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Admin => "admin",
+            Self::Scim => "scim",
+            Self::Import => "import",
+            Self::Api => "api",
+        }
+    }
+
+    /// Reads the stored word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::Admin, Self::Scim, Self::Import, Self::Api].into_iter().find(|source| source.as_str() == word)
+    }
 }
 
-/// A permission grant: a holder may do something on one object, for some time.
+/// Where a permission grant comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PermissionGrant {
-    /// The row.
-    pub id: PermissionGrantId,
-    /// Who.
-    pub holder: Holder,
-    /// On what.
-    pub object_id: ObjectId,
-    /// What.
-    pub type_id: PermissionTypeId,
-    /// From when.
-    pub not_before: Option<Timestamp>,
-    /// Until when; live while `now < not_after`.
-    pub not_after: Option<Timestamp>,
-    /// When it was given.
+pub struct Origin {
+    /// By which way.
+    pub source: Source,
+    /// Who gave it, as events name actors; empty where nobody knows.
+    pub created_by: String,
+    /// When.
     pub created_at: Timestamp,
 }
 
 /// A permission grant with the words that people use: for lists.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct PermissionGrantLine {
     /// The grant.
     pub grant: PermissionGrant,
-    /// The user's name or the group's code.
+    /// Where it comes from.
+    pub origin: Origin,
+    /// The user's name, the group's code or the `client_id`; empty for everyone and for what is gone.
     pub holder: String,
+    /// The object's code, or the type of objects.
+    pub target: String,
+    /// The permission type's code.
+    pub permission_type: String,
+}
+
+/// A membership with the words that people use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MembershipLine {
+    /// Who is in which group, when.
+    pub membership: Membership,
+    /// The member's user name or code.
+    pub member: String,
+    /// The group's code.
+    pub group: String,
+}
+
+/// A delegation with the words that people use.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DelegationLine {
+    /// The delegation.
+    pub delegation: Delegation,
+    /// The giver's user name.
+    pub from: String,
+    /// The taker's user name.
+    pub to: String,
     /// The object's code.
     pub object: String,
-    /// The type's code.
+    /// The permission type's code.
     pub permission_type: String,
 }

@@ -17,12 +17,13 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use authmachine_provider::event::EventKind;
-use authmachine_provider::permission_records::Holder;
+use authmachine_provider::ids::ObjectId;
+use authmachine_provider::permission_records::{Holder, Named, Object};
 use authmachine_store::settings::{Database, Settings, Synchronous};
 use authmachine_store::{Store, StoreError, Tx};
 use records::{
-    BROWSER, LATER, NOW, access_token, client, code, event, grant, hash_of, interaction, object, own_grant,
-    permission_grant, permission_type, refresh_family, session, user,
+    BROWSER, LATER, NOW, access_token, client, code, event, grant, hash_of, interaction, object, origin,
+    own_grant, permission_grant, permission_type, refresh_family, session, user,
 };
 
 /// An encoded Argon2id hash as it is stored.
@@ -38,7 +39,7 @@ fn kinds() -> Vec<(&'static str, &'static [&'static str], Insert)> {
     let person_session = session(&person);
     let (of_shop, of_person, of_session) = (shop.clone(), person.clone(), person_session.clone());
     let (doc, read) = (object("doc"), permission_type("read"));
-    let (on_doc, reading) = (doc.clone(), read.clone());
+    let (holder, reading) = (person.id, read.clone());
     let mut kinds: Vec<(&'static str, &'static [&'static str], Insert)> = Vec::new();
     let mut add = |name, tables, insert: Insert| kinds.push((name, tables, insert));
     add(
@@ -51,8 +52,8 @@ fn kinds() -> Vec<(&'static str, &'static [&'static str], Insert)> {
             tx.insert_client(&of_shop)?;
             tx.insert_user(&of_person)?;
             tx.insert_session(&of_session, &[1; 32])?;
-            tx.insert_object(&doc)?;
-            tx.insert_permission_type(&read).map(drop)
+            let _ = tx.put_object(&doc)?;
+            tx.put_permission_type(&read).map(drop)
         }),
     );
     add(
@@ -111,14 +112,28 @@ fn kinds() -> Vec<(&'static str, &'static [&'static str], Insert)> {
         }),
     );
     add(
+        "object",
+        &["objects"],
+        Box::new(|tx, n| {
+            tx.put_object(&object_of_row(n))?.expect("its code is free");
+            Ok(())
+        }),
+    );
+    add(
         "permission grant",
         &["permission_grants"],
         Box::new(move |tx, n| {
-            let holder = Holder::User(authmachine_provider::ids::UserId(n));
-            tx.insert_permission_grant(&permission_grant(holder, &on_doc, &reading)).map(drop)
+            let grant = permission_grant(Holder::User(holder), &object_of_row(n), &reading);
+            tx.insert_permission_grant(&grant, &origin())?.expect("its parts are there");
+            Ok(())
         }),
     );
     kinds
+}
+
+fn object_of_row(n: i64) -> Named<Object> {
+    let record = Object { id: ObjectId(n + 1), code: format!("object{n}"), ..object("any").record };
+    Named { record, name: format!("Object {n}") }
 }
 
 fn main() {

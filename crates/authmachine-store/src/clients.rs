@@ -55,6 +55,7 @@ statements! {
         grant_types = $7, response_types = $8, scopes = $9, id_token_alg = $10, userinfo_alg = $11,
         sector = $12, metadata = $13, registration_sha256 = $14, objects = $15, disabled = $16 WHERE id = $17";
     SET_SECRET = "UPDATE clients SET secret_hmac = $1 WHERE id = $2";
+    SET_TRUSTED = "UPDATE clients SET trusted = $1 WHERE id = $2";
     INSERT_URI = "INSERT INTO client_uris (client_id, kind, place, uri) VALUES ($1, $2, $3, $4)";
     DELETE_URIS = "DELETE FROM client_uris WHERE client_id = $1";
     COUNT_REGISTERED = "SELECT COUNT(*) FROM clients WHERE registration_sha256 IS NOT NULL";
@@ -268,6 +269,7 @@ impl Tx {
         if rows == 0 {
             return Ok(false);
         }
+        self.remove_grants_of_client(id)?;
         self.run(DELETE_CONSENTS, params![id])?;
         self.run(DELETE_DELIVERIES, params![id])?;
         self.note(CLIENT, id.0, Some(now))?;
@@ -323,6 +325,14 @@ impl Tx {
             for (place, uri) in (0_i64..).zip(uris) {
                 self.run(INSERT_URI, params![client.id, kind, place, uri])?;
             }
+        }
+        Ok(())
+    }
+
+    /// Says whether what a client tells of a subject beats what is stored of it, when permissions are asked.
+    pub fn set_client_trusted(&mut self, id: ClientId, trusted: bool) -> Result<(), StoreError> {
+        if self.run(SET_TRUSTED, params![trusted, id])? == 1 {
+            self.note(CLIENT, id.0, None)?;
         }
         Ok(())
     }

@@ -13,6 +13,10 @@ use crate::value::{Cell, Param};
 
 /// Takes SQLite's one write lock at once, so that no statement finds it taken later.
 pub(crate) const SQLITE_BEGIN: &str = "BEGIN IMMEDIATE";
+/// For reads that must agree: SQLite's transaction sees what was there at its first read,
+pub(crate) const SQLITE_BEGIN_VIEW: &str = "BEGIN DEFERRED";
+/// and so does PostgreSQL's at this level, not at the usual one.
+pub(crate) const POSTGRES_BEGIN_VIEW: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 /// SQLite's number that changes when another connection has written (<https://sqlite.org/pragma.html#pragma_data_version>).
 pub(crate) const SQLITE_DATA_VERSION: &str = "PRAGMA data_version";
 /// Whatever the server's defaults are.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::client_cache::ClientCache;
+use crate::dialect::{POSTGRES_BEGIN_VIEW, SQLITE_BEGIN_VIEW};
 use crate::error::{Failure, StoreError, unavailable};
 use crate::faults::Faults;
 use crate::queue::Queue;
@@ -44,6 +45,24 @@ impl Connection {
         match self {
             Self::Sqlite(connection) => sqlite::execute(connection, sql, params),
             Self::Postgres(link) => link.execute(sql, params),
+        }
+    }
+
+    /// Begins a transaction that reads, at one moment of the database.
+    pub(crate) fn begin_view(&mut self) -> Result<(), Failure> {
+        match self {
+            Self::Sqlite(connection) => sqlite::execute(connection, SQLITE_BEGIN_VIEW, &[]).map(drop),
+            Self::Postgres(link) => link.control(POSTGRES_BEGIN_VIEW),
+        }
+    }
+
+    /// Ends it.
+    pub(crate) fn end_view(&mut self) -> Result<(), Failure> {
+        match self {
+            Self::Sqlite(connection) => sqlite::execute(connection, "ROLLBACK", &[]).map(drop),
+            Self::Postgres(link) => {
+                link.control("ROLLBACK").map_err(|failure| Failure { lost: true, ..failure })
+            }
         }
     }
 

@@ -45,6 +45,10 @@ pub use client_cache::{CacheStats, TRUSTED_FOR};
 pub use client_logos::Logo;
 pub use error::{OpenError, StoreError};
 pub use faults::Faults;
+pub use permissions::NotWritten;
+pub use permissions::delegations::DelegationsOf;
+pub use permissions::feed::Feed;
+pub use permissions::grants::GrantFilter;
 pub use sessions::MAX_LISTED_SESSIONS;
 pub use settings::Settings;
 pub use stats::{Histogram, Stats};
@@ -68,7 +72,14 @@ pub(crate) const STATEMENTS: &[&[(&str, &str)]] = &[
     interactions::STATEMENTS,
     logout_deliveries::STATEMENTS,
     meta::STATEMENTS,
-    permissions::STATEMENTS,
+    permissions::delegations::STATEMENTS,
+    permissions::feed::STATEMENTS,
+    permissions::grants::STATEMENTS,
+    permissions::groups::STATEMENTS,
+    permissions::held::STATEMENTS,
+    permissions::objects::STATEMENTS,
+    permissions::snapshot::STATEMENTS,
+    permissions::types::STATEMENTS,
     refresh_families::STATEMENTS,
     sessions::STATEMENTS,
     signing_keys::STATEMENTS,

@@ -30,6 +30,7 @@ const STEPS: &[Step] = steps![
     5 "0005_logout_deliveries",
     6 "0006_client_logos",
     7 "0007_assertions",
+    8 "0008_permissions",
 ];
 
 const NEWEST: i64 = STEPS[STEPS.len() - 1].version;

@@ -45,6 +45,8 @@ struct Inner {
     shared: Arc<Shared>,
     /// On SQLite.
     files: Option<Files>,
+    /// On PostgreSQL: how to connect.
+    server: Option<postgres::Config>,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -102,7 +104,7 @@ impl Store {
                     folder,
                 };
                 let tx = Tx::new(Reads::new(Connection::Sqlite(writer), &shared));
-                let store = Self::new(shared, Some(files));
+                let store = Self::new(shared, Some(files), None);
                 store.spawn("store-writer", tx, sqlite::write_loop)?;
                 Ok(store)
             }
@@ -113,7 +115,7 @@ impl Store {
                 std::thread::spawn(move || migrations::postgres(&mut postgres::connect(&first)?))
                     .join()
                     .map_err(|_| StoreError::Driver("migrating panicked".into()))??;
-                let store = Self::new(shared, None);
+                let store = Self::new(shared, None, Some(config.clone()));
                 for n in 1..=max_connections.max(1) {
                     let link = Connection::Postgres(Box::new(postgres::Link::new(config.clone())));
                     let tx = Tx::new(Reads::new(link, &store.inner.shared));
@@ -124,8 +126,8 @@ impl Store {
         }
     }
 
-    fn new(shared: Arc<Shared>, files: Option<Files>) -> Self {
-        Self { inner: Arc::new(Inner { shared, files, threads: Mutex::new(Vec::new()) }) }
+    fn new(shared: Arc<Shared>, files: Option<Files>, server: Option<postgres::Config>) -> Self {
+        Self { inner: Arc::new(Inner { shared, files, server, threads: Mutex::new(Vec::new()) }) }
     }
 
     fn spawn(&self, name: &str, tx: Tx, run: fn(Tx, &Shared)) -> Result<(), OpenError> {
@@ -241,6 +243,18 @@ impl Store {
             self.inner.shared.counters.failed(1);
             unavailable("the queue is full")
         })
+    }
+
+    /// A connection for one long read, which takes none of those that requests use. Blocks.
+    pub(crate) fn extra_reader(&self) -> Result<Reads, StoreError> {
+        let Inner { shared, files, server, .. } = &*self.inner;
+        if let Some(files) = files {
+            return sqlite::reader(&files.folder.join(FILE), shared);
+        }
+        let config = server.clone().expect("what has no files has a server");
+        let mut link = postgres::Link::new(config);
+        link.open().map_err(|failure| failure.error)?;
+        Ok(Reads::new(Connection::Postgres(Box::new(link)), shared))
     }
 
     /// What changed of what is kept in memory (users, clients, keys, permissions: see [`Reads::list_changes`]), by this process or

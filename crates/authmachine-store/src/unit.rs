@@ -105,6 +105,24 @@ impl Reads {
         Ok(found)
     }
 
+    /// Runs `read` in one transaction: all its statements see the database at one moment. In a unit of work, which is a
+    /// transaction already, that holds on SQLite, and on PostgreSQL for what every writer takes a turn for.
+    pub(crate) fn in_one_view<T>(
+        &mut self,
+        read: impl FnOnce(&mut Self) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        if self.writes {
+            return read(self);
+        }
+        self.call(Connection::begin_view)?;
+        let result = read(self);
+        if let Err(failure) = self.connection.end_view() {
+            // Nothing was written; a connection in a doubtful state is not used again.
+            self.failure.get_or_insert(failure);
+        }
+        result
+    }
+
     /// Plans `sql` without running it.
     pub(crate) fn prepare(&mut self, sql: &'static str) -> Result<(), StoreError> {
         self.call(|connection| connection.prepare(sql))

@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use authmachine_jose::Algorithm;
 use authmachine_protocol::{Scopes, Timestamp};
 use authmachine_provider::ids::{
-    ApiTokenId, ClientId, EventId, GrantId, GroupId, ObjectId, PermissionGrantId, PermissionTypeId,
-    SessionId, UserId,
+    ApiTokenId, ClientId, DelegationId, EventId, GrantId, GroupId, ObjectId, PermissionGrantId,
+    PermissionTypeId, SessionId, UserId,
 };
 use serde::de::DeserializeOwned;
 
@@ -36,6 +36,12 @@ impl From<i64> for Param<'_> {
 
 impl From<u32> for Param<'_> {
     fn from(value: u32) -> Self {
+        Self::Int(value.into())
+    }
+}
+
+impl From<u8> for Param<'_> {
+    fn from(value: u8) -> Self {
         Self::Int(value.into())
     }
 }
@@ -137,6 +143,12 @@ impl Column for u32 {
     }
 }
 
+impl Column for u8 {
+    fn read(cell: Cell<'_>) -> Option<Self> {
+        Self::try_from(i64::read(cell)?).ok()
+    }
+}
+
 impl Column for bool {
     fn read(cell: Cell<'_>) -> Option<Self> {
         match cell {
@@ -223,7 +235,7 @@ macro_rules! ids {
     };
 }
 
-ids!(ApiTokenId ClientId EventId GrantId GroupId ObjectId PermissionGrantId PermissionTypeId SessionId UserId);
+ids!(ApiTokenId ClientId DelegationId EventId GrantId GroupId ObjectId PermissionGrantId PermissionTypeId SessionId UserId);
 
 /// A row of either engine, read column by column from the left, as the statement names them.
 pub(crate) struct Row<'a> {
@@ -250,9 +262,13 @@ impl<'a> Row<'a> {
     }
 
     fn peek(&self) -> Cell<'a> {
+        self.at(self.next)
+    }
+
+    fn at(&self, place: usize) -> Cell<'a> {
         match self.cells {
-            Cells::Sqlite(row) => crate::dialect::sqlite_cell(row, self.next),
-            Cells::Postgres(row) => crate::dialect::postgres_cell(row, self.next),
+            Cells::Sqlite(row) => crate::dialect::sqlite_cell(row, place),
+            Cells::Postgres(row) => crate::dialect::postgres_cell(row, place),
         }
     }
 
@@ -262,8 +278,13 @@ impl<'a> Row<'a> {
         cell
     }
 
-    fn corrupt(&self) -> StoreError {
+    pub(crate) fn corrupt(&self) -> StoreError {
         StoreError::Corrupt { table: self.table, id: self.id }
+    }
+
+    /// The first column, a number, wherever the reading stands.
+    pub(crate) fn first(&self) -> Result<i64, StoreError> {
+        i64::read(self.at(0)).ok_or_else(|| self.corrupt())
     }
 
     /// The next column.

@@ -5,7 +5,10 @@ use authmachine_provider::api_token::ApiToken;
 use authmachine_provider::client::ObjectScope;
 use authmachine_provider::handle::Handle;
 use authmachine_provider::ids::{ApiTokenId, GroupId, Kind, ObjectId, PermissionGrantId, PermissionTypeId};
-use authmachine_provider::permission_records::{Group, Holder, Object, PermissionGrant, PermissionType};
+use authmachine_provider::permission_records::{
+    Delegable, Group, Holder, Member, Membership, Named, Object, Origin, PermissionGrant, PermissionType,
+    Source, Target, Validity,
+};
 
 use crate::answer::Answer;
 use crate::server::TestServer;
@@ -31,7 +34,8 @@ impl TestServer {
                 Some(object) => object.id,
                 None => {
                     let id = ObjectId(object_id);
-                    tx.insert_object(&Object { id, code: object.clone(), name: object.clone() })?;
+                    let record = Object::new(id, &object, "object").expect("a code");
+                    tx.put_object(&Named { record, name: object.clone() })?.expect("it is new");
                     id
                 }
             };
@@ -40,23 +44,26 @@ impl TestServer {
                     Some(permission_type) => permission_type.id,
                     None => {
                         let id = PermissionTypeId(*type_id);
-                        tx.insert_permission_type(&PermissionType {
-                            id,
-                            code: code.clone(),
-                            name: code.clone(),
-                        })?;
+                        let record = PermissionType { id, code: code.clone(), implies: Vec::new() };
+                        let new = Named { record, name: code.clone() };
+                        tx.put_permission_type(&new)?.expect("it is new");
                         id
                     }
                 };
-                tx.insert_permission_grant(&PermissionGrant {
+                let grant = PermissionGrant {
                     id: PermissionGrantId(*grant_id),
                     holder,
-                    object_id,
-                    type_id,
-                    not_before: None,
-                    not_after: None,
-                    created_at: now,
-                })?;
+                    target: Target::Object(object_id),
+                    permission: type_id,
+                    include_children: false,
+                    delegable: Delegable::NO,
+                    validity: Validity::ALWAYS,
+                    condition: None,
+                    revoked: false,
+                };
+                let origin = Origin { source: Source::Admin, created_by: String::new(), created_at: now };
+                // Granting it twice is granting it.
+                let _ = tx.insert_permission_grant(&grant, &origin)?;
             }
             Ok(())
         })
@@ -65,15 +72,20 @@ impl TestServer {
 
     /// Makes a group with these members.
     pub async fn group(&self, code: &str, members: &[&str]) -> Group {
-        let group = Group { id: GroupId(self.row_id()), code: code.to_owned(), name: code.to_owned() };
+        let group = Group { id: GroupId(self.row_id()), code: code.to_owned() };
         let mut ids = Vec::new();
         for member in members {
             ids.push(self.find_user(member).await.expect("there is such a user").id);
         }
-        let new = group.clone();
+        let new = Named { record: group.clone(), name: code.to_owned() };
         self.write(move |tx| {
-            tx.insert_group(&new)?;
-            ids.iter().try_for_each(|id| tx.add_member(new.id, *id, None, None))
+            tx.put_group(&new)?.expect("it is new");
+            for id in &ids {
+                let (member, group) = (Member::User(*id), new.id);
+                let membership = Membership { member, group, validity: Validity::ALWAYS };
+                tx.put_membership(&membership)?.expect("both are there");
+            }
+            Ok(())
         })
         .await;
         group

@@ -99,14 +99,13 @@ impl Overlay {
     }
 
     pub(super) fn take_in(&mut self, base: &Base, change: &Change) -> Result<(), IndexError> {
-        self.changes += 1;
         match change {
-            Change::Put(record) => self.put(base, record),
-            Change::Remove(removed) => {
-                self.remove(base, removed);
-                Ok(())
-            }
+            Change::Put(record) => self.put(base, record)?,
+            Change::Remove(removed) => self.remove(base, removed),
+            Change::Elsewhere => return Ok(()),
         }
+        self.changes += 1;
+        Ok(())
     }
 
     fn put(&mut self, base: &Base, record: &Record) -> Result<(), IndexError> {

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use postgres::types::ToSql;
 use postgres::{Client, NoTls, Statement};
 use tokio::runtime::{self, Runtime};
-use tokio_postgres::config::{Config, Host, SslMode};
+pub(crate) use tokio_postgres::config::Config;
+use tokio_postgres::config::{Host, SslMode};
 
 use super::{Connection, EachRow, Shared, run_hooks};
 use crate::dialect::{POSTGRES_BEGIN, POSTGRES_SESSION, postgres_failure};
@@ -141,7 +142,7 @@ impl Link {
     }
 
     /// Opens the connection, if there is none.
-    fn open(&mut self) -> Result<(), Failure> {
+    pub(crate) fn open(&mut self) -> Result<(), Failure> {
         if self.session.as_ref().is_none_or(|session| session.client.is_closed()) {
             self.close();
             self.session = Some(Session::open(&self.config)?);
@@ -181,7 +182,7 @@ impl Link {
     }
 
     /// Runs BEGIN, COMMIT or ROLLBACK.
-    fn control(&mut self, sql: &str) -> Result<(), Failure> {
+    pub(super) fn control(&mut self, sql: &str) -> Result<(), Failure> {
         let Some(session) = &self.session else { return Ok(()) };
         session.wait(session.client.batch_execute(sql))
     }

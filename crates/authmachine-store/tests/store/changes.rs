@@ -2,13 +2,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use authmachine_provider::event::EventKind;
-use authmachine_provider::permission_records::Holder;
+use authmachine_provider::permission_records::{Holder, Member};
 use authmachine_provider::user::UserStatus;
 use authmachine_store::{Changed, Marker, StoreError, Tx};
 
 use crate::records::{
-    LATER, NOW, access_token, api_token, client, event, group, object, permission_grant, permission_type,
-    session, signing_key, user,
+    LATER, NOW, access_token, api_token, client, event, group, make, member_of, object, origin,
+    permission_grant, permission_type, session, signing_key, user,
 };
 use crate::support::both_engines;
 
@@ -21,7 +21,6 @@ both_engines! {
         let (token, key) = (api_token("reports"), signing_key("k"));
         let held = permission_grant(Holder::User(alice.id), &doc, &read);
         let (u, c, t, g, o, p, a) = (alice.id, shop.id, read.id, staff.id, doc.id, held.id, token.id);
-        let holder = held.holder;
         let (alice2, shop2) = (alice.clone(), shop.clone());
         let steps: Vec<(&str, i64, Step)> = vec![
             ("user", u.0, Box::new(move |tx| tx.insert_user(&alice).map(drop))),
@@ -33,13 +32,13 @@ both_engines! {
             ("client", c.0, Box::new(move |tx| tx.set_client_secret(c, &[1; 32], NOW))),
             ("signing_key", 0, Box::new(move |tx| tx.insert_signing_key(&key))),
             ("signing_key", 0, Box::new(|tx| tx.retire_signing_key("k", NOW, LATER))),
-            ("object", o.0, Box::new(move |tx| tx.insert_object(&doc).map(drop))),
-            ("permission_type", t.0, Box::new(move |tx| tx.insert_permission_type(&read).map(drop))),
-            ("group", g.0, Box::new(move |tx| tx.insert_group(&staff).map(drop))),
-            ("membership", u.0, Box::new(move |tx| tx.add_member(g, u, None, None))),
-            ("membership", u.0, Box::new(move |tx| tx.remove_member(g, u).map(drop))),
-            ("permission_grant", p.0, Box::new(move |tx| tx.insert_permission_grant(&held).map(drop))),
-            ("permission_grant", p.0, Box::new(move |tx| tx.remove_permission_grant(holder, o, t).map(drop))),
+            ("object", o.0, Box::new(move |tx| tx.put_object(&doc).map(drop))),
+            ("permission_type", t.0, Box::new(move |tx| tx.put_permission_type(&read).map(drop))),
+            ("group", g.0, Box::new(move |tx| tx.put_group(&staff).map(drop))),
+            ("membership", u.0, Box::new(move |tx| tx.put_membership(&member_of(u, g)).map(drop))),
+            ("membership", u.0, Box::new(move |tx| tx.remove_membership(Member::User(u), g).map(drop))),
+            ("permission_grant", p.0, Box::new(move |tx| tx.insert_permission_grant(&held, &origin()).map(drop))),
+            ("permission_grant", p.0, Box::new(move |tx| tx.remove_permission_grant(p).map(drop))),
             ("api_token", a.0, Box::new(move |tx| tx.insert_api_token(&token, &[1; 32]).map(drop))),
             ("api_token", a.0, Box::new(|tx| tx.revoke_api_token("reports", NOW).map(drop))),
         ];
@@ -69,7 +68,7 @@ both_engines! {
         store.write(move |tx| {
             tx.insert_user(&same_name)?;
             tx.insert_client(&same_id)?;
-            tx.remove_member(group("g").id, u)?;
+            tx.remove_membership(Member::User(u), group("g").id)?;
             tx.revoke_api_token("unknown", NOW)?;
             tx.touch_api_token(a, NOW)?;
             tx.rehash_password(u, "old", "new")?;
@@ -85,7 +84,7 @@ both_engines! {
     async fn the_feed_has_no_gaps_whoever_writes(store: TestStore) {
         let n = Arc::new(AtomicUsize::new(0));
         store.race(40, move |tx| {
-            tx.insert_object(&object(&format!("o{}", n.fetch_add(1, Ordering::Relaxed))))
+            make(tx, &format!("o{}", n.fetch_add(1, Ordering::Relaxed)))
         }).await;
         let changes = store.read(|reads| reads.list_changes(0, 100)).await;
         let revisions: Vec<i64> = changes.iter().map(|change| change.revision).collect();
@@ -94,11 +93,11 @@ both_engines! {
 
     async fn a_change_that_is_rolled_back_leaves_no_gap(store: TestStore) {
         let outcome: Result<(), _> = store.try_write(|tx| {
-            tx.insert_object(&object("gone"))?;
+            make(tx, "gone")?;
             Err(StoreError::Conflict)
         }).await;
         assert_eq!(outcome, Err(StoreError::Conflict));
-        store.write(|tx| tx.insert_object(&object("there"))).await;
+        store.write(|tx| make(tx, "there")).await;
         assert_eq!(store.read(|reads| reads.current_revision()).await, 1);
     }
 
@@ -112,7 +111,7 @@ both_engines! {
 
         for writer in [&other, &*store] {
             let code = format!("o{}", marker.revision);
-            writer.write(crate::support::soon(), move |tx| tx.insert_object(&object(&code))).await.expect("it writes");
+            writer.write(crate::support::soon(), move |tx| make(tx, &code)).await.expect("it writes");
             assert!(changed(&mut marker).await);
             assert!(!changed(&mut marker).await, "it is known by now");
             writer

@@ -11,7 +11,7 @@ use authmachine_provider::throttle::FORGET_AFTER_S;
 use authmachine_store::{Pace, Purge};
 
 use crate::records::{
-    BROWSER, LATER, NOW, access_token, client, code, event, grant, interaction, object, own_grant, presented,
+    BROWSER, LATER, NOW, access_token, client, code, event, grant, interaction, make, own_grant, presented,
     refresh_family, session, signing_key, user,
 };
 use crate::support::{TestStore, both_engines, soon};
@@ -221,7 +221,7 @@ both_engines! {
     }
 
     async fn the_last_ten_thousand_changes_stay(store: TestStore) {
-        store.write(|tx| tx.insert_object(&object("first"))).await;
+        store.write(|tx| make(tx, "first")).await;
         store.run_sql("INSERT INTO changes (revision, at, kind, entity_id)
             WITH RECURSIVE n (n) AS (SELECT 2 UNION ALL SELECT n + 1 FROM n WHERE n < 10020)
             SELECT n, 0, 'object', n FROM n");

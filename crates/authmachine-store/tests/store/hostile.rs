@@ -2,6 +2,7 @@
 
 use authmachine_provider::client::Client;
 use authmachine_provider::event::{Event, EventKind};
+use authmachine_provider::permission_records::Named;
 use authmachine_provider::user::User;
 use authmachine_store::{Inserted, StoreError};
 
@@ -37,10 +38,11 @@ both_engines! {
                 ..client("x")
             };
             let logged = Event { actor: text.to_owned(), address: Some(text.to_owned()), ..event(EventKind::SignIn) };
-            let (u, c, e, o) = (hostile.clone(), shop.clone(), logged.clone(), object(text));
+            let doc = Named { name: text.to_owned(), ..object(&format!("o{n}")) };
+            let (u, c, e, o) = (hostile.clone(), shop.clone(), logged.clone(), doc.clone());
             assert_eq!(store.write(move |tx| {
                 assert!(tx.insert_client(&c)?);
-                assert!(tx.insert_object(&o)?);
+                tx.put_object(&o)?.expect("a code");
                 tx.insert_event(&e)?;
                 tx.insert_meta(text, text)?;
                 tx.insert_user(&u)
@@ -49,7 +51,8 @@ both_engines! {
             assert_eq!(store.read(move |reads| reads.find_user_by_login(text)).await, Some(hostile), "{text}");
             assert_eq!(store.read(move |reads| reads.find_client_by_client_id(text)).await, Some(shop), "{text}");
             assert_eq!(store.read(move |reads| reads.find_meta(text)).await.as_deref(), Some(text));
-            assert!(store.read(move |reads| reads.find_object(text)).await.is_some(), "{text}");
+            let code = doc.code.clone();
+            assert_eq!(store.read(move |reads| reads.find_object(&code)).await, Some(doc), "{text}");
             assert_eq!(store.read(|reads| reads.list_events(None, 100)).await.pop(), Some(logged), "{text}");
             assert_eq!(store.read(|reads| reads.list_users(None, 100)).await.len(), n + 1, "{text}");
         }
@@ -61,7 +64,7 @@ both_engines! {
         let id = alice.id;
         store.write(move |tx| {
             tx.insert_client(&shop)?;
-            tx.insert_object(&doc)?;
+            tx.put_object(&doc)?.expect("a code");
             tx.insert_user(&alice)
         }).await;
         for text in HOSTILE {

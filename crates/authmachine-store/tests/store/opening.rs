@@ -6,18 +6,21 @@ use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use authmachine_protocol::ResponseType;
+use authmachine_provider::Timestamp;
 use authmachine_provider::client::Client;
 use authmachine_provider::client_metadata::ClientMetadata;
+use authmachine_provider::ids::{GroupId, ObjectId};
 use authmachine_provider::keys::SigningKeyRecord;
+use authmachine_provider::permission_records::{Member, Membership, Object, Source, Validity};
 use authmachine_store::settings::{Database, Settings, Synchronous};
-use authmachine_store::{OpenError, Store, StoreError};
+use authmachine_store::{GrantFilter, OpenError, Store, StoreError};
 
-use crate::records::{NOW, client, object, signing_key};
-use crate::support::{Engine, both_engines, run, soon};
+use crate::records::{NOW, client, make, signing_key, user};
+use crate::support::{Engine, TestStore, both_engines, run, soon};
 
 both_engines! {
     async fn what_is_stored_is_there_after_opening_again(store: TestStore) {
-        store.write(|tx| tx.insert_object(&object("doc"))).await;
+        store.write(|tx| make(tx, "doc")).await;
         let again = store.open_again().expect("it opens");
         let found = again.read(|reads| reads.find_object("doc")).await.expect("it reads");
         assert!(found.is_some());
@@ -31,6 +34,7 @@ both_engines! {
             tx.insert_signing_key(&signing_key("k"))
         }).await;
         // What the later steps did is undone.
+        undo_permissions(&store);
         store.run_sql("DROP TABLE client_logos; DROP INDEX clients_by_use; DROP INDEX consents_by_client");
         let added = ["response_types", "userinfo_alg", "sector", "metadata", "registration_sha256", "last_used_at"];
         for column in added {
@@ -59,6 +63,61 @@ both_engines! {
         }
     }
 
+    async fn rb22_permissions_of_the_first_form_are_carried_over(store: TestStore) {
+        let alice = user("alice");
+        let id = alice.id.0;
+        store.write(move |tx| tx.insert_user(&alice)).await;
+        undo_permissions(&store);
+        store.run_sql("DELETE FROM schema_steps WHERE version >= 8");
+        store.run_sql(&format!(
+            "INSERT INTO user_groups (id, code, name) VALUES (1, 'staff', 'Staff'), (2, 'never', 'Never');
+            INSERT INTO memberships (group_id, user_id, not_before, not_after)
+                VALUES (1, {id}, 5, NULL), (2, {id}, 5, 5);
+            INSERT INTO objects (id, code, name) VALUES (3, 'doc', 'A document');
+            INSERT INTO permission_types (id, code, name) VALUES (4, 'read', 'Read'), (5, 'write', 'Write');
+            INSERT INTO permission_grants (id, holder_kind, holder_id, object_id, type_id, not_before, not_after, created_at)
+                VALUES (6, 'group', 1, 3, 4, NULL, NULL, 9), (7, 'user', {id}, 3, 5, 1, 2, 9), (8, 'user', {id}, 3, 4, 2, 2, 9)"
+        ));
+        for _ in 0..2 {
+            let again = store.open_again().expect("it opens, and opens once more");
+            let read = again.read(|reads| {
+                let filter = GrantFilter::default();
+                Ok((
+                    reads.find_object("doc")?,
+                    reads.find_permission_type("write")?,
+                    reads.list_groups(None, 9)?,
+                    reads.list_permission_grants(&filter, None, 9)?,
+                ))
+            });
+            let (doc, write, groups, grants) = read.await.expect("it reads");
+            let doc = doc.expect("it is there");
+            assert_eq!(doc.record, Object::new(ObjectId(3), "doc", "object").expect("a code"));
+            assert_eq!(doc.name, "A document");
+            assert_eq!(write.expect("it is there").implies, []);
+            let codes: Vec<&str> = groups.iter().map(|group| group.code.as_str()).collect();
+            assert_eq!(codes, ["never", "staff"]);
+            let lines: Vec<_> = grants.iter().map(|line| (line.grant.id.0, line.holder.as_str())).collect();
+            assert_eq!(lines, [(6, "staff"), (7, "alice")], "one that was never live says nothing");
+            let at = Timestamp::from_ms;
+            let brief = Validity::new(Some(at(1)), Some(at(2))).expect("an end after the start");
+            assert_eq!([grants[0].grant.validity, grants[1].grant.validity], [Validity::ALWAYS, brief]);
+            assert_eq!((grants[1].origin.source, grants[1].origin.created_at), (Source::Admin, at(9)));
+
+            let members = again.read(|reads| reads.list_memberships_in(GroupId(1), None, 9)).await.expect("it reads");
+            assert_eq!(members.len(), 1);
+            assert_eq!(members[0].membership.validity.not_before(), Some(at(5)));
+            assert_eq!(store.count("memberships"), 1);
+        }
+        // Groups that were there nest as new ones do.
+        let nested = |member, group| Membership {
+            member: Member::Group(GroupId(member)),
+            group: GroupId(group),
+            validity: Validity::ALWAYS,
+        };
+        assert_eq!(store.write(move |tx| tx.put_membership(&nested(1, 2))).await, Ok(()));
+        assert!(store.write(move |tx| tx.put_membership(&nested(2, 1))).await.is_err());
+    }
+
     async fn rb22_a_newer_schema_is_refused(store: TestStore) {
         store.run_sql("INSERT INTO schema_steps (version) VALUES (99)");
         let refused = store.open_again();
@@ -74,10 +133,32 @@ both_engines! {
             Engine::Sqlite => {
                 let refused = other.lock_for_serving();
                 assert!(matches!(&refused, Err(OpenError::InUse { path }) if path.starts_with(store.folder())));
-                other.write(soon(), |tx| tx.insert_object(&object("doc"))).await.expect("the command line may write");
+                other.write(soon(), |tx| make(tx, "doc")).await.expect("the command line may write");
             }
             Engine::Postgres => other.lock_for_serving().expect("several serve one database"),
         }
+    }
+}
+
+/// The permission tables as the first step made them, without rows.
+fn undo_permissions(store: &TestStore) {
+    let first = match store.engine {
+        Engine::Sqlite => include_str!("../../migrations/sqlite/0001_start.sql"),
+        Engine::Postgres => include_str!("../../migrations/postgres/0001_start.sql"),
+    };
+    for table in
+        ["delegations", "permission_grants", "nestings", "group_closure", "objects", "permission_types"]
+    {
+        store.run_sql(&format!("DROP TABLE {table}"));
+    }
+    for table in ["objects", "permission_types", "permission_grants"] {
+        let start = first.find(&format!("CREATE TABLE {table} (")).expect("it is made there");
+        let length = first[start..].find(';').expect("a statement ends");
+        store.run_sql(&first[start..start + length]);
+    }
+    store.run_sql("ALTER TABLE clients DROP COLUMN trusted");
+    for column in ["holder_kind", "holder_id", "object_id", "object_type", "group_id"] {
+        store.run_sql(&format!("ALTER TABLE changes DROP COLUMN {column}"));
     }
 }
 
@@ -117,7 +198,7 @@ mod sqlite_alone {
         let folder = tempfile::tempdir().expect("a folder");
         let database = Database::Sqlite { folder: folder.path().to_owned(), synchronous: Synchronous::Off };
         let store = Store::open(Settings::new(database)).expect("it opens");
-        store.write_blocking(soon(), |tx| tx.insert_object(&object("doc"))).expect("it writes");
+        store.write_blocking(soon(), |tx| make(tx, "doc")).expect("it writes");
         store.read_blocking(|reads| reads.find_object("doc")).expect("it reads");
         assert!(store.stats().log_bytes > Some(0));
         drop(store);
@@ -134,7 +215,7 @@ mod sqlite_alone {
             let database = Database::Sqlite { folder: folder.clone(), synchronous };
             let inner = Store::open(Settings::new(database)).expect("it makes its folder");
             inner.lock_for_serving().expect("it is free");
-            inner.write(soon(), |tx| tx.insert_object(&object("doc"))).await.expect("it writes");
+            inner.write(soon(), |tx| make(tx, "doc")).await.expect("it writes");
             let mode =
                 |path: &std::path::Path| path.metadata().expect("it is there").permissions().mode() & 0o777;
             assert_eq!(mode(&folder), 0o700);
@@ -183,12 +264,12 @@ mod sqlite_alone {
             let other = rusqlite::Connection::open(store.file()).expect("it opens");
             other.execute_batch("BEGIN IMMEDIATE").expect("the lock is free");
             let began = Instant::now();
-            let outcome = store.try_write(|tx| tx.insert_object(&object("doc"))).await;
+            let outcome = store.try_write(|tx| make(tx, "doc")).await;
             assert!(matches!(outcome, Err(StoreError::Unavailable(_))), "{outcome:?}");
             assert!(began.elapsed() < Duration::from_secs(10));
             assert_eq!(store.read(|reads| reads.find_object("doc")).await, None, "reads go on");
             other.execute_batch("ROLLBACK").expect("it has the lock");
-            assert!(store.write(|tx| tx.insert_object(&object("doc"))).await);
+            assert!(store.write(|tx| make(tx, "doc")).await);
         });
     }
 
@@ -213,13 +294,13 @@ mod postgres_alone {
     #[test]
     fn rb10_a_cut_connection_is_replaced() {
         run(Engine::Postgres, async |store: TestStore| {
-            store.write(|tx| tx.insert_object(&object("before"))).await;
+            store.write(|tx| make(tx, "before")).await;
             for n in 0..3 {
                 store.cut_connections();
                 // Nothing had begun: neither a read nor a write notices.
                 assert!(store.read(|reads| reads.find_object("before")).await.is_some());
                 store.cut_connections();
-                assert!(store.write(move |tx| tx.insert_object(&object(&format!("o{n}")))).await);
+                assert!(store.write(move |tx| make(tx, &format!("o{n}"))).await);
             }
             assert_eq!(store.count("objects"), 4);
         });
@@ -235,10 +316,10 @@ mod postgres_alone {
                 async move {
                     store
                         .write(soon(), move |tx| {
-                            tx.insert_object(&object("lost"))?;
+                            make(tx, "lost")?;
                             begun.send(()).expect("somebody waits");
                             wait.recv().expect("somebody lets go");
-                            tx.insert_object(&object("never"))
+                            make(tx, "never")
                         })
                         .await
                 }
@@ -250,7 +331,7 @@ mod postgres_alone {
             assert!(matches!(outcome, Err(StoreError::Unavailable(_))), "{outcome:?}");
             assert!(has_begun.try_recv().is_err(), "it ran once");
             assert_eq!(store.count("objects"), 0);
-            assert!(store.write(|tx| tx.insert_object(&object("after"))).await);
+            assert!(store.write(|tx| make(tx, "after")).await);
         });
     }
 
@@ -267,7 +348,7 @@ mod postgres_alone {
                         .write(soon(), move |tx| {
                             let hooked = hooked.clone();
                             tx.after_commit(Box::new(move || hooked.store(true, Ordering::SeqCst)));
-                            tx.insert_object(&object("doc"))?;
+                            make(tx, "doc")?;
                             assert!(!begun.swap(true, Ordering::SeqCst), "a second run");
                             wait.recv().expect("somebody lets go");
                             Ok(())
@@ -286,7 +367,7 @@ mod postgres_alone {
             assert!(matches!(outcome, Err(StoreError::Unavailable(_))), "{outcome:?}");
             assert!(hooked.load(Ordering::SeqCst), "the commit may have happened: caches are dropped");
             assert_eq!(store.count("objects"), 0);
-            assert!(store.write(|tx| tx.insert_object(&object("doc"))).await);
+            assert!(store.write(|tx| make(tx, "doc")).await);
         });
     }
 

@@ -22,9 +22,13 @@ use authmachine_provider::ids::{
 };
 use authmachine_provider::interaction::{AuthorizationRequest, Done, Interaction};
 use authmachine_provider::keys::SigningKeyRecord;
-use authmachine_provider::permission_records::{Group, Holder, Object, PermissionGrant, PermissionType};
+use authmachine_provider::permission_records::{
+    Delegable, Group, Holder, Member, Membership, Named, Object, Origin, PermissionGrant, PermissionType,
+    Source, Target, Validity,
+};
 use authmachine_provider::refresh_token::RefreshFamily;
 use authmachine_provider::user::{User, UserStatus};
+use authmachine_store::{StoreError, Tx};
 use serde_json::json;
 
 /// The moment at which tests happen.
@@ -246,16 +250,19 @@ pub(crate) fn signing_key(kid: &str) -> SigningKeyRecord {
     }
 }
 
-pub(crate) fn object(code: &str) -> Object {
-    Object { id: ObjectId(row()), code: code.to_owned(), name: format!("Object {code}") }
+pub(crate) fn object(code: &str) -> Named<Object> {
+    let record = Object::new(ObjectId(row()), code, "object").expect("a code");
+    Named { record, name: format!("Object {code}") }
 }
 
-pub(crate) fn permission_type(code: &str) -> PermissionType {
-    PermissionType { id: PermissionTypeId(row()), code: code.to_owned(), name: format!("Type {code}") }
+pub(crate) fn permission_type(code: &str) -> Named<PermissionType> {
+    let record = PermissionType { id: PermissionTypeId(row()), code: code.to_owned(), implies: Vec::new() };
+    Named { record, name: format!("Type {code}") }
 }
 
-pub(crate) fn group(code: &str) -> Group {
-    Group { id: GroupId(row()), code: code.to_owned(), name: format!("Group {code}") }
+pub(crate) fn group(code: &str) -> Named<Group> {
+    let record = Group { id: GroupId(row()), code: code.to_owned() };
+    Named { record, name: format!("Group {code}") }
 }
 
 pub(crate) fn permission_grant(
@@ -266,12 +273,29 @@ pub(crate) fn permission_grant(
     PermissionGrant {
         id: PermissionGrantId(row()),
         holder,
-        object_id: object.id,
-        type_id: permission_type.id,
-        not_before: None,
-        not_after: None,
-        created_at: NOW,
+        target: Target::Object(object.id),
+        permission: permission_type.id,
+        include_children: false,
+        delegable: Delegable::NO,
+        validity: Validity::ALWAYS,
+        condition: None,
+        revoked: false,
     }
+}
+
+/// Makes an object; `false` when its code is taken.
+pub(crate) fn make(tx: &mut Tx, code: &str) -> Result<bool, StoreError> {
+    tx.put_object(&object(code)).map(|written| written.is_ok())
+}
+
+/// A user in a group for ever.
+pub(crate) fn member_of(user: UserId, group: GroupId) -> Membership {
+    Membership { member: Member::User(user), group, validity: Validity::ALWAYS }
+}
+
+/// Where it comes from.
+pub(crate) fn origin() -> Origin {
+    Origin { source: Source::Api, created_by: "operator".to_owned(), created_at: NOW }
 }
 
 pub(crate) fn api_token(name: &str) -> ApiToken {

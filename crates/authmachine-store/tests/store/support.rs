@@ -60,6 +60,13 @@ pub(crate) fn run(engine: Engine, test: impl AsyncFnOnce(TestStore)) {
     });
 }
 
+/// A number that the environment sets.
+pub(crate) fn setting(name: &str) -> Option<u64> {
+    std::env::var(name)
+        .ok()
+        .map(|value| value.parse().unwrap_or_else(|_| panic!("{name} is no number: {value}")))
+}
+
 fn is_left_out(engine: &str) -> bool {
     std::env::var(SKIP).is_ok_and(|skipped| skipped.split(',').any(|name| name.trim() == engine))
 }

@@ -11,7 +11,7 @@ use authmachine_store::{Inserted, Store, StoreError, Tx};
 use tokio::task::JoinHandle;
 
 use crate::records::{
-    LATER, NOW, access_token, client, code, event, grant, hash_of, object, presented, refresh_family, scopes,
+    LATER, NOW, access_token, client, code, event, grant, hash_of, make, presented, refresh_family, scopes,
     session, user,
 };
 use crate::support::{Engine, TestStore, both_engines, soon};
@@ -68,7 +68,7 @@ async fn until(condition: impl Fn() -> bool) {
 }
 
 fn insert(code: String) -> impl Fn(&mut Tx) -> Result<bool, StoreError> + Send + 'static {
-    move |tx| tx.insert_object(&object(&code))
+    move |tx| make(tx, &code)
 }
 
 both_engines! {
@@ -88,7 +88,7 @@ both_engines! {
 
     async fn a_unit_sees_what_it_wrote(store: TestStore) {
         let found = store.write(|tx| {
-            tx.insert_object(&object("doc"))?;
+            make(tx, "doc")?;
             tx.find_object("doc")
         });
         assert!(found.await.is_some());
@@ -113,12 +113,12 @@ both_engines! {
             tasks.push(tokio::spawn(async move {
                 store
                     .write(soon(), move |tx| {
-                        tx.insert_object(&object(&format!("o{n:02}")))?;
+                        make(tx, &format!("o{n:02}"))?;
                         match n % 30 {
                             3 => Err(StoreError::Conflict),
                             4 => panic!("the unit panics, as ordered"),
                             // The error is swallowed, and counts all the same.
-                            5 => tx.insert_object(&object("a\0b")).or(Ok(true)),
+                            5 => tx.insert_meta("a\0b", "").map(|()| true).or(Ok(true)),
                             _ => Ok(true),
                         }
                     })
@@ -160,7 +160,7 @@ both_engines! {
                 store
                     .write(soon(), move |tx| {
                         runs[n].fetch_add(1, Ordering::SeqCst);
-                        tx.insert_object(&object(&format!("o{n:02}")))?;
+                        make(tx, &format!("o{n:02}"))?;
                         if n % 3 == 2 { Err(StoreError::Conflict) } else { Ok(()) }
                     })
                     .await
@@ -198,7 +198,7 @@ both_engines! {
         let began = Instant::now();
         let refused = small.write(soon(), insert("refused".to_owned())).await;
         assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
-        small.write_later(|tx| tx.insert_object(&object("dropped")).map(drop));
+        small.write_later(|tx| make(tx, "dropped").map(drop));
         assert!(began.elapsed() < Duration::from_secs(5), "it did not wait");
 
         held.let_go().await;
@@ -223,7 +223,7 @@ both_engines! {
         until(|| small.stats().queue == 2).await;
         left.abort();
         assert!(left.await.expect_err("it was cut").is_cancelled());
-        small.write_later(|tx| tx.insert_object(&object("nobody waits, and it is written")).map(drop));
+        small.write_later(|tx| make(tx, "nobody-waits-and-it-is-written").map(drop));
         held.let_go().await;
         small.write(soon(), |_| Ok(())).await.expect("the queue is worked off in order");
         assert_eq!(small.stats().skipped, 2);
@@ -240,7 +240,7 @@ both_engines! {
                 small.write(soon(), move |tx| {
                     begun.store(true, Ordering::SeqCst);
                     wait.recv().expect("somebody lets go");
-                    tx.insert_object(&object("doc"))
+                    make(tx, "doc")
                 }).await
             }
         });
@@ -255,7 +255,7 @@ both_engines! {
     async fn what_is_queued_is_finished_when_the_store_is_dropped(store: TestStore) {
         let other = store.open_again().expect("it opens twice");
         for n in 0..50 {
-            other.write_later(move |tx| tx.insert_object(&object(&format!("o{n}"))).map(drop));
+            other.write_later(move |tx| make(tx, &format!("o{n}")).map(drop));
         }
         drop(other);
         assert_eq!(store.count("objects"), 50);
@@ -344,7 +344,7 @@ both_engines! {
         let outcome = store.try_write(move |tx| {
             let hook = hook.clone();
             tx.after_commit(Box::new(move || hook.store(true, Ordering::SeqCst)));
-            tx.insert_object(&object("doc"))
+            make(tx, "doc")
         }).await;
         assert!(matches!(outcome, Err(StoreError::Unavailable(_))), "{outcome:?}");
         assert_eq!(store.count("objects"), 1, "it is done, once");
@@ -401,7 +401,7 @@ both_engines! {
 
     async fn a_refusal_commits(store: TestStore) {
         let refused: Result<(), &str> = store.write(|tx| {
-            tx.insert_object(&object("noted"))?;
+            make(tx, "noted")?;
             Ok(Err("no"))
         }).await;
         assert_eq!((refused, store.count("objects")), (Err("no"), 1));

@@ -364,7 +364,7 @@ async fn pe11_permissions_are_there_when_asked_for_and_only_for_objects_that_the
 
 #[both_engines]
 async fn pe1_permissions_are_live_and_end_with_their_grant() {
-    use authmachine_provider::permission_records::Holder;
+    use authmachine_provider::permission_records::{Holder, Target};
     let server = TestServer::start().await;
     let alice = server.user("alice").create().await;
     server.permit("alice", "object1", &["read"]).await;
@@ -380,7 +380,9 @@ async fn pe1_permissions_are_live_and_end_with_their_grant() {
         .write(move |tx| {
             let object = tx.find_object("object1")?.expect("made").id;
             let read = tx.find_permission_type("read")?.expect("made").id;
-            tx.remove_permission_grant(Holder::User(alice.id), object, read)
+            let (holder, target) = (Holder::User(alice.id), Target::Object(object));
+            let grant = tx.find_same_grant(holder, &target, read, None)?.expect("granted");
+            tx.remove_permission_grant(grant)
         })
         .await;
     assert_eq!(held().await, json!(["write"]));

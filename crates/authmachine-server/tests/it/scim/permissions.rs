@@ -2,7 +2,7 @@
 
 use authmachine_protocol::Scopes;
 use authmachine_provider::client::ObjectScope;
-use authmachine_provider::permission_records::Holder;
+use authmachine_provider::permission_records::{Holder, Member, Membership, Target, Validity};
 use authmachine_provider::user::UserStatus;
 use authmachine_testkit::{TestServer, both_engines};
 use http::Method;
@@ -92,14 +92,16 @@ async fn pe1_grants_and_memberships_live_in_their_time_to_the_millisecond() {
                 tx.find_object("object1")?.expect("made").id,
                 tx.find_permission_type("read")?.expect("made").id,
             );
-            let lines = tx.list_permission_grants(Some(Holder::User(user)), Some(object), None, 10)?;
-            let mut grant = lines[0].grant.clone();
-            (grant.not_before, grant.not_after) = (Some(from), Some(until));
-            tx.remove_permission_grant(Holder::User(user), object, read)?;
-            tx.insert_permission_grant(&grant)?;
-            tx.add_member(group.id, user, Some(from), Some(until))
+            let (holder, target) = (Holder::User(user), Target::Object(object));
+            let grant = tx.find_same_grant(holder, &target, read, None)?.expect("granted");
+            let mut grant = tx.find_permission_grant(grant)?.expect("it is there");
+            let validity = Validity::new(Some(from), Some(until)).expect("an end after the beginning");
+            grant.validity = validity;
+            tx.update_permission_grant(&grant)?.expect("it is there");
+            tx.put_membership(&Membership { member: Member::User(user), group: group.id, validity })
         })
-        .await;
+        .await
+        .expect("both are there");
     for (at, held) in [(from.plus_ms(-1), false), (from, true), (until.plus_ms(-1), true), (until, false)] {
         server.clock().set(at);
         let answer = api.permissions(&alice.sub, &["object1", "object2"]).await.ok();
