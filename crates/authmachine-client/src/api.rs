@@ -10,8 +10,7 @@ use http::{Request, StatusCode, header};
 use crate::{
     Error, Permissions,
     builder::Secret,
-    http_client::{HttpClient, MAX_ANSWER_BYTES},
-    provider::{bad_answer, send},
+    http_client::{HttpClient, MAX_ANSWER_BYTES, bad_answer, send},
 };
 
 /// Asks AuthMachine what a user may do now; see [`Login::permissions_api`](crate::Login::permissions_api).

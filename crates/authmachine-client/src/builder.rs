@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     Error, Login,
+    clock::Clock,
     cookies::Cookies,
     env::Variables,
     flow::RequestSettings,
@@ -51,7 +52,6 @@ pub(crate) struct Paths {
     pub(crate) logout_callback: String,
 }
 
-type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
 #[cfg(feature = "axum")]
 pub(crate) type Pages = Arc<dyn Fn(crate::Page<'_>) -> axum::response::Response + Send + Sync>;
 
@@ -102,13 +102,12 @@ pub(crate) struct Settings {
     pub(crate) observer: Option<Arc<dyn Observer>>,
     #[cfg(feature = "axum")]
     pub(crate) pages: Option<Pages>,
-    clock: Clock,
+    pub(crate) clock: Clock,
 }
 
 impl Settings {
     pub(crate) fn now(&self) -> Timestamp {
-        let since_1970 = (self.clock)().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        Timestamp::from_ms(i64::try_from(since_1970.as_millis()).unwrap_or(i64::MAX))
+        self.clock.now()
     }
 
     pub(crate) fn own_url(&self, path: &str) -> String {
@@ -120,7 +119,7 @@ impl Settings {
         if let Some(observer) = &self.observer {
             let mut step = Step {
                 login_id: login_id.to_owned(),
-                at: (self.clock)(),
+                at: self.clock.time(),
                 kind,
                 request: None,
                 response: None,
@@ -158,7 +157,7 @@ pub struct LoginBuilder {
     observer: Option<Arc<dyn Observer>>,
     #[cfg(feature = "axum")]
     pages: Option<Pages>,
-    clock: Option<Clock>,
+    clock: Clock,
 }
 
 impl LoginBuilder {
@@ -190,7 +189,7 @@ impl LoginBuilder {
             observer: None,
             #[cfg(feature = "axum")]
             pages: None,
-            clock: None,
+            clock: Clock::default(),
         }
     }
 
@@ -369,7 +368,7 @@ impl LoginBuilder {
 
     /// Another clock, for tests.
     pub fn clock(mut self, now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
-        self.clock = Some(Arc::new(now));
+        self.clock = Clock::new(now);
         self
     }
 
@@ -473,7 +472,7 @@ impl LoginBuilder {
             observer: self.observer,
             #[cfg(feature = "axum")]
             pages: self.pages,
-            clock: self.clock.unwrap_or_else(|| Arc::new(system_time)),
+            clock: self.clock,
         };
         Ok(Login::assemble(settings, cookies, http))
     }
@@ -541,11 +540,6 @@ impl fmt::Debug for LoginBuilder {
             .field("public_url", &self.public_url)
             .finish_non_exhaustive()
     }
-}
-
-#[expect(clippy::disallowed_methods, reason = "the one place where this crate reads the clock")]
-fn system_time() -> SystemTime {
-    SystemTime::now()
 }
 
 #[cfg(test)]

@@ -3,6 +3,9 @@
 use std::{future::Future, pin::Pin, time::Duration};
 
 use bytes::Bytes;
+use http::Response;
+
+use crate::Error;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
@@ -88,6 +91,31 @@ fn why(error: &reqwest::Error) -> HttpError {
         e if e.is_connect() => HttpError::Connect,
         _ => HttpError::Broken,
     }
+}
+
+/// Sends a request; what cannot be sent is a fault of a setting.
+pub(crate) async fn send(
+    http: &dyn HttpClient,
+    request: http::request::Builder,
+    body: Bytes,
+    max_bytes: usize,
+) -> Result<Response<Bytes>, Error> {
+    let request =
+        request.body(body).map_err(|e| Error::Config(format!("a request cannot be written: {e}")))?;
+    let url = request.uri().to_string();
+    let answer = http.send(request, max_bytes).await.and_then(|answer| match answer.body().len() {
+        // A client of the application's own may not look.
+        bytes if bytes > max_bytes => Err(HttpError::TooLarge),
+        _ => Ok(answer),
+    });
+    answer.map_err(|cause| {
+        let url = url.split('?').next().unwrap_or_default().to_owned();
+        Error::Unreachable { url, cause }
+    })
+}
+
+pub(crate) fn bad_answer(url: &str, answer: &Response<Bytes>, problem: &str) -> Error {
+    Error::BadAnswer { url: url.to_owned(), status: answer.status().as_u16(), problem: problem.to_owned() }
 }
 
 #[cfg(test)]

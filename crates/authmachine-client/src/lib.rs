@@ -34,7 +34,9 @@
 
 mod api;
 mod builder;
+mod clock;
 mod cookies;
+mod document;
 mod env;
 mod error;
 mod flow;

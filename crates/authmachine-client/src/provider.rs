@@ -10,42 +10,25 @@ use std::{
 
 use authmachine_jose::{JoseError, JwkSet, strict_json};
 use authmachine_protocol::{
-    ClientAuthMethod, ErrorBody, ErrorCode, ProviderMetadata, Timestamp, TokenResponse, basic_auth, form,
+    ClientAuthMethod, ErrorBody, ErrorCode, ProviderMetadata, TokenResponse, basic_auth, form,
 };
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response, StatusCode, header};
+use http::{Request, Response, StatusCode, header};
 use serde_json::{Map, Value};
-use tokio::sync::Mutex;
 
 use crate::{
     Error,
     builder::Settings,
+    document::Document,
     error::IdTokenError,
     flow::{self, Attempt, Expected},
-    http_client::{HttpClient, HttpError, MAX_ANSWER_BYTES, MAX_DOCUMENT_BYTES},
+    http_client::{HttpClient, MAX_ANSWER_BYTES, bad_answer, send},
     observer::{Checks, DecodedToken, Message, Step, StepKind},
     token_check::Answer,
 };
 
 /// `client_assertion_type` (RFC 7523 §2.2).
 const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
-const MIN_DOCUMENT_LIFE_SECONDS: i64 = 5 * 60;
-const MAX_DOCUMENT_LIFE_SECONDS: i64 = 24 * 60 * 60;
-/// How long the last good document stands in before the provider is asked again, and how often an unknown key may
-/// cause a look at the keys.
-const ASK_AGAIN_SECONDS: i64 = 30;
-/// How long an error is the answer, where no good document is known: whoever waited for it meanwhile gets it too, so
-/// that a provider that hangs is not waited for by one after the other.
-const ERROR_LIFE_SECONDS: i64 = 1;
-
-/// What came of asking for a document of the provider's, and when to ask again.
-struct Cached<T> {
-    outcome: Result<Arc<T>, Error>,
-    asked_at: Timestamp,
-    fresh_until: Timestamp,
-}
-
-type Cache<T> = Mutex<Option<Cached<T>>>;
 
 /// How this provider is asked about tokens; found out by asking.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,8 +47,8 @@ enum CheckBy {
 pub(crate) struct Provider {
     pub(crate) settings: Arc<Settings>,
     http: Arc<dyn HttpClient>,
-    metadata: Cache<ProviderMetadata>,
-    keys: Cache<JwkSet>,
+    metadata: Document<ProviderMetadata>,
+    keys: Document<JwkSet>,
     check_by: AtomicU8,
 }
 
@@ -74,8 +57,8 @@ impl Provider {
         Self {
             settings,
             http,
-            metadata: Mutex::default(),
-            keys: Mutex::default(),
+            metadata: Document::default(),
+            keys: Document::default(),
             check_by: AtomicU8::new(CheckBy::Unknown as u8),
         }
     }
@@ -83,19 +66,20 @@ impl Provider {
     /// The provider's metadata (OIDC Discovery §4), at most a day old; the last good ones while it does not answer.
     pub(crate) async fn metadata(&self, login_id: Option<&str>) -> Result<Arc<ProviderMetadata>, Error> {
         let url = format!("{}/.well-known/openid-configuration", self.settings.issuer);
-        let read = |body: &[u8]| {
-            let bad = |problem: String| Error::BadAnswer { url: url.clone(), status: 200, problem };
-            let metadata: ProviderMetadata = parse(body).map_err(bad)?;
+        let read = |answer: &Response<Bytes>| {
+            let bad = |problem: String| bad_answer(&url, answer, &problem);
+            let metadata: ProviderMetadata = parse(content(&url, answer)?).map_err(bad)?;
             self.check_metadata(&metadata, bad)?;
             Ok(metadata)
         };
-        let (metadata, step) = self.document(&self.metadata, &url, false, read).await?;
+        let document = self.metadata.get(&*self.http, &self.settings.clock, &url, false, read);
+        let (metadata, answer) = document.await?;
         if let Some(login_id) = login_id {
-            self.settings.step(login_id, StepKind::Discovery, |to| {
-                step.show(to);
+            self.settings.step(login_id, StepKind::Discovery, |step| {
+                show_document(step, &url, answer.as_ref());
                 let mut checks = Checks::default();
                 let _ = checks.that("issuer is the configured one, but for a slash at its end", true, ());
-                to.checks = checks.0;
+                step.checks = checks.0;
             });
         }
         Ok(metadata)
@@ -137,59 +121,17 @@ impl Provider {
         &self,
         metadata: &ProviderMetadata,
         look_again: bool,
-    ) -> Result<(Arc<JwkSet>, Shown), Error> {
+    ) -> Result<(Arc<JwkSet>, Option<Response<Bytes>>), Error> {
         let url = &metadata.jwks_uri;
-        let read = |body: &[u8]| {
-            let problem = match std::str::from_utf8(body).map(JwkSet::parse) {
+        let read = |answer: &Response<Bytes>| {
+            let problem = match std::str::from_utf8(content(url, answer)?).map(JwkSet::parse) {
                 Ok(Ok(keys)) => return Ok(keys),
                 Ok(Err(e)) => e.to_string(),
                 Err(e) => e.to_string(),
             };
-            Err(Error::BadAnswer { url: url.clone(), status: 200, problem })
+            Err(bad_answer(url, answer, &problem))
         };
-        self.document(&self.keys, url, look_again, read).await
-    }
-
-    /// Reads a document through its cache. `look_again` asks for a newer one than there is, if the last look was not
-    /// just now. The lock is held while asking, so that many requests ask once.
-    async fn document<T>(
-        &self,
-        cache: &Cache<T>,
-        url: &str,
-        look_again: bool,
-        read: impl Fn(&[u8]) -> Result<T, Error>,
-    ) -> Result<(Arc<T>, Shown), Error> {
-        let mut cached = cache.lock().await;
-        let now = self.settings.now();
-        if let Some(known) = cached.as_ref() {
-            let again = look_again && now.seconds_since(known.asked_at) >= ASK_AGAIN_SECONDS;
-            if now < known.fresh_until && !again {
-                return known.outcome.clone().map(|document| (document, Shown::cached(url)));
-            }
-        }
-        let asked = async {
-            let request = Request::get(url).header(header::ACCEPT, "application/json");
-            let answer = self.send(request, Bytes::new(), MAX_DOCUMENT_BYTES).await?;
-            if answer.status() != StatusCode::OK {
-                return Err(bad_answer(url, &answer, "expected 200"));
-            }
-            let document = Arc::new(read(answer.body())?);
-            Ok::<_, Error>((document, document_life(answer.headers()), Shown::get(url, &answer)))
-        };
-        let asked = asked.await;
-        let now = self.settings.now(); // it may have taken a while
-        let last_good = cached.take().and_then(|known| known.outcome.ok());
-        let (outcome, life_seconds, shown) = match (asked, last_good) {
-            (Ok((document, life_seconds, shown)), _) => (Ok(document), life_seconds, shown),
-            (Err(error), Some(last_good)) => {
-                tracing::warn!(%error, "Kept the last good document of the provider: {error}");
-                (Ok(last_good), ASK_AGAIN_SECONDS, Shown::cached(url))
-            }
-            (Err(error), None) => (Err(error), ERROR_LIFE_SECONDS, Shown::cached(url)),
-        };
-        let fresh_until = now.plus_seconds(life_seconds);
-        *cached = Some(Cached { outcome: outcome.clone(), asked_at: now, fresh_until });
-        outcome.map(|document| (document, shown))
+        self.keys.get(&*self.http, &self.settings.clock, url, look_again, read).await
     }
 
     /// Redeems a code (RFC 6749 §4.1.3, RFC 7636 §4.5). Never sent twice.
@@ -236,8 +178,10 @@ impl Provider {
         };
         let mut look_again = false;
         let (claims, checks) = loop {
-            let (keys, shown) = self.keys(metadata, look_again).await?;
-            self.settings.step(&attempt.login_id, StepKind::Keys, |step| shown.show(step));
+            let (keys, answer) = self.keys(metadata, look_again).await?;
+            self.settings.step(&attempt.login_id, StepKind::Keys, |step| {
+                show_document(step, &metadata.jwks_uri, answer.as_ref());
+            });
             let mut checks = Checks::default();
             match flow::check_id_token(token, &keys, &expected, &mut checks) {
                 // The provider may have changed its keys since they were read.
@@ -271,7 +215,7 @@ impl Provider {
         let request = Request::get(url)
             .header(header::ACCEPT, "application/json")
             .header(header::AUTHORIZATION, format!("Bearer {}", tokens.access_token));
-        let answer = self.send(request, Bytes::new(), MAX_ANSWER_BYTES).await?;
+        let answer = send(&*self.http, request, Bytes::new(), MAX_ANSWER_BYTES).await?;
         let claims = match answer.status() {
             StatusCode::OK => strict_json::parse_object(answer.body())
                 .map_err(|e| bad_answer(url, &answer, &format!("it is {e}")))
@@ -430,42 +374,12 @@ impl Provider {
         // Both checks of a token name the token by a field of their own.
         sent = sent.with_fields(fields.iter().copied());
         let body = form::encode(fields).into_bytes();
-        Ok((self.send(request, body.into(), MAX_ANSWER_BYTES).await?, sent))
-    }
-
-    async fn send(
-        &self,
-        request: http::request::Builder,
-        body: Bytes,
-        max_bytes: usize,
-    ) -> Result<Response<Bytes>, Error> {
-        send(&*self.http, request, body, max_bytes).await
+        Ok((send(&*self.http, request, body.into(), MAX_ANSWER_BYTES).await?, sent))
     }
 
     pub(crate) fn http(&self) -> Arc<dyn HttpClient> {
         Arc::clone(&self.http)
     }
-}
-
-/// Sends a request; what cannot be sent is a fault of a setting.
-pub(crate) async fn send(
-    http: &dyn HttpClient,
-    request: http::request::Builder,
-    body: Bytes,
-    max_bytes: usize,
-) -> Result<Response<Bytes>, Error> {
-    let request =
-        request.body(body).map_err(|e| Error::Config(format!("a request cannot be written: {e}")))?;
-    let url = request.uri().to_string();
-    let answer = http.send(request, max_bytes).await.and_then(|answer| match answer.body().len() {
-        // A client of the application's own may not look.
-        bytes if bytes > max_bytes => Err(HttpError::TooLarge),
-        _ => Ok(answer),
-    });
-    answer.map_err(|cause| {
-        let url = url.split('?').next().unwrap_or_default().to_owned();
-        Error::Unreachable { url, cause }
-    })
 }
 
 fn token_endpoint(metadata: &ProviderMetadata) -> Result<&str, Error> {
@@ -513,8 +427,12 @@ fn refused(url: &str, answer: &Response<Bytes>) -> Error {
     bad_answer(url, answer, "expected 200")
 }
 
-pub(crate) fn bad_answer(url: &str, answer: &Response<Bytes>, problem: &str) -> Error {
-    Error::BadAnswer { url: url.to_owned(), status: answer.status().as_u16(), problem: problem.to_owned() }
+/// The body of an answer with status 200.
+fn content<'a>(url: &str, answer: &'a Response<Bytes>) -> Result<&'a Bytes, Error> {
+    match answer.status() {
+        StatusCode::OK => Ok(answer.body()),
+        _ => Err(bad_answer(url, answer, "expected 200")),
+    }
 }
 
 /// Reads a JSON object: serde by itself takes an array for a struct as well, and the last of two members.
@@ -523,36 +441,14 @@ fn parse<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, String> {
     serde_json::from_value(Value::Object(object)).map_err(|e| e.to_string())
 }
 
-/// Seconds that a document may be kept, from `Cache-Control: max-age`, within our bounds.
-fn document_life(headers: &HeaderMap) -> i64 {
-    let max_age = headers
-        .get(header::CACHE_CONTROL)
-        .and_then(|value| value.to_str().ok())
-        .into_iter()
-        .flat_map(|value| value.split(','))
-        .find_map(|part| part.trim().strip_prefix("max-age=")?.parse::<u32>().ok());
-    max_age.map_or(0, i64::from).clamp(MIN_DOCUMENT_LIFE_SECONDS, MAX_DOCUMENT_LIFE_SECONDS)
-}
-
-/// How a document came, for the observer.
-struct Shown {
-    request: Message,
-    response: Option<Message>,
-}
-
-impl Shown {
-    fn cached(url: &str) -> Self {
-        Self { request: Message::new(format!("kept from before: {url}")), response: None }
-    }
-
-    fn get(url: &str, answer: &Response<Bytes>) -> Self {
-        Self { request: Message::new(format!("GET {url}")), response: Some(shown_answer(answer)) }
-    }
-
-    fn show(self, step: &mut Step) {
-        step.request = Some(self.request);
-        step.response = self.response;
-    }
+/// Notes where a document came from.
+fn show_document(step: &mut Step, url: &str, answer: Option<&Response<Bytes>>) {
+    let line = match answer {
+        Some(_) => format!("GET {url}"),
+        None => format!("kept from before: {url}"),
+    };
+    step.request = Some(Message::new(line));
+    step.response = answer.map(shown_answer);
 }
 
 fn shown_answer(answer: &Response<Bytes>) -> Message {
@@ -580,25 +476,4 @@ fn decoded(token: &str) -> Option<DecodedToken> {
 /// As milliseconds, at most [`i64::MAX`].
 pub(crate) fn as_ms(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn documents_are_kept_between_five_minutes_and_a_day() {
-        let life = |value: &'static str| {
-            document_life(&HeaderMap::from_iter([(
-                header::CACHE_CONTROL,
-                http::HeaderValue::from_static(value),
-            )]))
-        };
-        assert_eq!(document_life(&HeaderMap::new()), 300);
-        assert_eq!(life("no-store"), 300);
-        assert_eq!(life("max-age=1"), 300);
-        assert_eq!(life("public, max-age=3600"), 3_600);
-        assert_eq!(life("max-age=4000000000"), 86_400);
-        assert_eq!(life("max-age=-1"), 300);
-    }
 }
