@@ -13,8 +13,10 @@ mod traces;
 mod when;
 mod words;
 
+use std::time::Duration;
+
 use askama::Template;
-use authmachine_client::{Error, Login, LoginBuilder, User};
+use authmachine_client::{Error, Login, LoginBuilder, Permissions, User};
 use axum::{
     Router,
     extract::State,
@@ -52,6 +54,8 @@ pub fn app(builder: LoginBuilder) -> Result<Router, Error> {
     let watched = traces.clone();
     let login = builder
         .observer(traces.clone())
+        // Who takes a permission away and reloads sees it gone.
+        .permission_cache(Duration::ZERO)
         .pages(move |page| {
             let message = Message::of(&page, page.login_id.and_then(|login_id| watched.find(login_id)));
             html(StatusCode::OK, &message, message.has_form())
@@ -73,8 +77,8 @@ async fn home(State(demo): State<Demo>, user: Option<User>) -> Response {
         username: user.name(),
         claims: user.claims(),
         status: user.token_status(),
-        permissions: user.permissions(),
-        live: demo.live_permissions(&user).await,
+        permissions: live(user.permissions().await),
+        by_api: demo.permissions_by_api(&user).await,
         trace: demo.traces.find(user.login_id()),
     });
     html(StatusCode::OK, &page, false)
@@ -86,17 +90,20 @@ async fn last_login(State(demo): State<Demo>, user: User) -> Response {
 }
 
 impl Demo {
-    async fn live_permissions(&self, user: &User) -> Live {
+    async fn permissions_by_api(&self, user: &User) -> Live {
         // Without a token there is nothing to ask with, which is no error here.
         let Ok(api) = self.login.permissions_api() else { return Live::Off };
-        let objects: Vec<&str> =
-            user.permissions().iter().map(|(object, _)| object).take(MAX_OBJECTS).collect();
-        let answer = api.of(user.id(), &objects).await;
-        if let Err(error) = &answer {
-            tracing::warn!(%error, "No live permissions: {error}");
-        }
-        Live::new(answer)
+        let at_sign_in = user.permissions_at_sign_in();
+        let objects: Vec<&str> = at_sign_in.iter().map(|(object, _)| object).take(MAX_OBJECTS).collect();
+        live(api.of(user.id(), &objects).await)
     }
+}
+
+fn live(answer: Result<Permissions, Error>) -> Live {
+    if let Err(error) = &answer {
+        tracing::warn!(%error, "No live permissions: {error}");
+    }
+    Live::new(answer)
 }
 
 async fn not_found() -> Response {

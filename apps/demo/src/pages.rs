@@ -33,8 +33,8 @@ pub(crate) struct Home {
     username: String,
     claims: Vec<Row>,
     status: Status,
-    permissions: Matrix,
-    live: Live,
+    permissions: Live,
+    by_api: Live,
     trace: Option<ShownTrace>,
 }
 
@@ -64,9 +64,9 @@ struct Fault {
     detail: String,
 }
 
-/// Permissions by the API at this request.
+/// Permissions at this request.
 pub(crate) enum Live {
-    /// No API token is configured.
+    /// There is nothing to ask with.
     Off,
     Known(Matrix),
     /// Why they are not known.
@@ -96,8 +96,10 @@ pub(crate) struct Known<'a> {
     pub(crate) username: &'a str,
     pub(crate) claims: &'a Map<String, Value>,
     pub(crate) status: TokenStatus,
-    pub(crate) permissions: &'a Permissions,
-    pub(crate) live: Live,
+    /// By userinfo.
+    pub(crate) permissions: Live,
+    /// By the permissions API.
+    pub(crate) by_api: Live,
     pub(crate) trace: Option<Trace>,
 }
 
@@ -110,8 +112,8 @@ impl Home {
             username: name(known.username),
             claims: traces::claims(&claims, &mut Budget::new(CLAIMS_BYTES)),
             status: Status(known.status),
-            permissions: Matrix::new(known.permissions),
-            live: known.live,
+            permissions: known.permissions,
+            by_api: known.by_api,
             trace: known.trace.map(ShownTrace),
         }
     }

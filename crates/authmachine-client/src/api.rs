@@ -2,48 +2,54 @@
 
 use std::sync::Arc;
 
-use authmachine_jose::strict_json;
 use authmachine_protocol::form;
 use bytes::Bytes;
-use http::{Request, StatusCode, header};
+use http::Method;
 
 use crate::{
     Error, Permissions,
+    answers::{Answers, Question},
     builder::Secret,
-    http_client::{HttpClient, MAX_ANSWER_BYTES, bad_answer, send},
 };
 
 /// Asks AuthMachine what a user may do now; see [`Login::permissions_api`](crate::Login::permissions_api).
 #[derive(Clone)]
 pub struct PermissionsApi {
-    http: Arc<dyn HttpClient>,
+    answers: Arc<Answers>,
     issuer: String,
-    token: Secret,
+    authorization: Secret,
+    at_least: Option<u64>,
 }
 
 impl PermissionsApi {
-    pub(crate) fn new(http: Arc<dyn HttpClient>, issuer: &str, token: Secret) -> Self {
-        Self { http, issuer: issuer.to_owned(), token }
+    pub(crate) fn new(answers: Arc<Answers>, issuer: &str, token: &Secret) -> Self {
+        let authorization = Secret::new(format!("Token {}", token.reveal()));
+        Self { answers, issuer: issuer.to_owned(), authorization, at_least: None }
     }
 
-    /// What the user with this [`id`](crate::User::id) may do on `objects`, or on all objects if none is named.
+    /// Asks for answers that have seen `revision` of the permission data, which is what a write of permissions answers
+    /// with: then nobody is told what held before that write. An older answer is an error.
+    #[must_use]
+    pub fn at_least(&self, revision: u64) -> Self {
+        Self { at_least: Some(revision), ..self.clone() }
+    }
+
+    /// What the user with this [`id`](crate::User::id) may do on `objects`, or on all objects if none is named. Both
+    /// forms of AuthMachine's answer are read: a map of objects, and one wrapped in `permissions`.
     ///
     /// # Errors
     /// An [`Error`] is no permission: `unwrap_or_default()` turns it into none.
     pub async fn of(&self, user_id: &str, objects: &[&str]) -> Result<Permissions, Error> {
         let query: Vec<_> = objects.iter().map(|code| ("object", *code)).collect();
         let url = format!("{}/api/scim/v1/Users/{}/permissions", self.issuer, segment(user_id)?);
-        let request = Request::get(form::append_query(&url, query))
-            .header(header::ACCEPT, "application/json")
-            .header(header::CONTENT_TYPE, "application/json")
-            .header(header::AUTHORIZATION, format!("Token {}", self.token.reveal()));
-        let answer = send(&*self.http, request, Bytes::new(), MAX_ANSWER_BYTES).await?;
-        if answer.status() != StatusCode::OK {
-            return Err(bad_answer(&url, &answer, "expected 200"));
-        }
-        let read = strict_json::parse_object(answer.body());
-        let read = read.map_err(|e| bad_answer(&url, &answer, &format!("it is {e}")))?;
-        Ok(Permissions::from_answer(&read, objects))
+        let question = Question {
+            method: Method::GET,
+            url: &form::append_query(&url, query),
+            authorization: Some(&self.authorization),
+            body: Bytes::new(),
+            at_least: self.at_least,
+        };
+        self.answers.ask(question, |answer| Ok(Permissions::from_answer(&answer, objects))).await
     }
 }
 

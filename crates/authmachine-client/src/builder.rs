@@ -17,11 +17,13 @@ use crate::{
     cookies::Cookies,
     env::Variables,
     flow::RequestSettings,
-    http_client::{HttpClient, Reqwest},
+    http_client::{self, HttpClient},
     observer::{Observer, Step},
 };
 
 const MIN_SESSION_KEY_BYTES: usize = 32;
+/// How long an answer about permissions may be used again by default.
+pub(crate) const PERMISSION_CACHE: Duration = Duration::from_secs(1);
 
 /// A secret that no log shows.
 #[derive(Clone)]
@@ -99,6 +101,7 @@ pub(crate) struct Settings {
     pub(crate) session_life: Duration,
     pub(crate) token_check_cache: Duration,
     pub(crate) token_check: bool,
+    pub(crate) permission_cache: Duration,
     pub(crate) observer: Option<Arc<dyn Observer>>,
     #[cfg(feature = "axum")]
     pub(crate) pages: Option<Pages>,
@@ -151,6 +154,7 @@ pub struct LoginBuilder {
     session_life: Duration,
     token_check_cache: Duration,
     token_check: bool,
+    permission_cache: Duration,
     plain_http_issuer: bool,
     plain_http_public_url: bool,
     http: Option<Arc<dyn HttpClient>>,
@@ -183,6 +187,7 @@ impl LoginBuilder {
             session_life: Duration::from_secs(12 * 60 * 60),
             token_check_cache: Duration::ZERO,
             token_check: true,
+            permission_cache: PERMISSION_CACHE,
             plain_http_issuer: false,
             plain_http_public_url: false,
             http: None,
@@ -330,6 +335,13 @@ impl LoginBuilder {
         self
     }
 
+    /// How long an answer about permissions may be used again, of servers that say which revision of their data it is
+    /// from, as AuthMachine does. Default: a second. With zero each question is asked.
+    pub fn permission_cache(mut self, time: Duration) -> Self {
+        self.permission_cache = time;
+        self
+    }
+
     /// Path of the route that starts a login. Default: `/login`.
     pub fn login_path(mut self, path: impl Into<String>) -> Self {
         self.paths.login = path.into();
@@ -407,8 +419,7 @@ impl LoginBuilder {
     /// [`Error::Config`] names the setting and the cure.
     pub fn build(self) -> Result<Login, Error> {
         let issuer = self.issuer.strip_suffix('/').unwrap_or(&self.issuer).to_owned();
-        let url = check_issuer(&issuer, self.plain_http_issuer)?;
-        let loopback = url.host().is_some_and(|host| redirect_uri::is_loopback(&host));
+        let url = check_server("AUTHMACHINE_URL", &issuer, self.plain_http_issuer)?;
         let (public_url, local_address) = self.check_public_url()?;
         if self.client_id.is_empty() {
             return Err(Error::Config("the client id is empty".to_owned()));
@@ -444,11 +455,7 @@ impl LoginBuilder {
         let cookies = Cookies::new(&keys, &public_url, &self.client_id, &self.paths.logout);
         let http = match self.http {
             Some(http) => http,
-            None => Arc::new(Reqwest::new(loopback).map_err(|e| {
-                Error::Config(format!(
-                    "cannot set up https ({e}): are root certificates installed (ca-certificates)?"
-                ))
-            })?),
+            None => http_client::for_server(&url)?,
         };
         let settings = Settings {
             issuer,
@@ -469,6 +476,7 @@ impl LoginBuilder {
             session_life: self.session_life,
             token_check_cache: self.token_check_cache,
             token_check: self.token_check,
+            permission_cache: self.permission_cache,
             observer: self.observer,
             #[cfg(feature = "axum")]
             pages: self.pages,
@@ -517,12 +525,13 @@ impl LoginBuilder {
     }
 }
 
-/// An issuer is https, or on this machine, and has no query or fragment (OIDC Discovery §3, §7.1).
-pub(crate) fn check_issuer(issuer: &str, danger_plain_http: bool) -> Result<Url, Error> {
-    let wrong = |why: &str| Error::Config(format!("AUTHMACHINE_URL is {issuer:?}: {why}"));
-    let url = Url::parse(issuer).map_err(|_| wrong("it must be a URL, such as https://login.example"))?;
+/// An issuer (OIDC Discovery §3, §7.1) or decision point (AuthZEN 1.0 §9.1) is https, or on this machine, and has no query
+/// or fragment.
+pub(crate) fn check_server(name: &str, address: &str, danger_plain_http: bool) -> Result<Url, Error> {
+    let wrong = |why: &str| Error::Config(format!("{name} is {address:?}: {why}"));
+    let url = Url::parse(address).map_err(|_| wrong("it must be a URL, such as https://login.example"))?;
     if url.query().is_some() || url.fragment().is_some() {
-        return Err(wrong("an issuer has no query and no fragment"));
+        return Err(wrong("it must have no query and no fragment"));
     }
     match (url.scheme(), url.host()) {
         ("https", Some(_)) => Ok(url),

@@ -42,6 +42,47 @@ pub enum Error {
         /// What is wrong with it.
         problem: String,
     },
+    /// A question about permissions was declined (AuthZEN 1.0 §10.1.2): with 400 it cannot be understood, with 401 the
+    /// token or secret is wrong, with 403 it may not be asked, with 429 or 503 it may be later.
+    #[error("{url} declined with {status}{}{message}", if .message.is_empty() { "" } else { ": " })]
+    Declined {
+        /// What was asked.
+        url: String,
+        /// The HTTP status, 400 to 599.
+        status: u16,
+        /// The server's own words, cut.
+        message: String,
+    },
+    /// An answer from before the [demanded](crate::authzen::Pdp::at_least) revision, or one that does not say which
+    /// revision it is from.
+    #[error(
+        "{url} answered from revision {}, and {demanded} was demanded",
+        .found.map_or("unknown".to_owned(), |found| found.to_string())
+    )]
+    TooOld {
+        /// What was asked.
+        url: String,
+        /// The revision that the answer should have seen.
+        demanded: u64,
+        /// The one it is from.
+        found: Option<u64>,
+    },
+    /// The server says that it has no such endpoint.
+    #[error("{server} has no {endpoint}")]
+    NotOffered {
+        /// The issuer or decision point.
+        server: String,
+        /// Member of its metadata.
+        endpoint: &'static str,
+    },
+    /// A decision point's metadata name another one than configured (AuthZEN 1.0 §9.2.3).
+    #[error("the decision point calls itself {found}, but it is configured as {configured}")]
+    PdpMismatch {
+        /// The configured one.
+        configured: String,
+        /// `policy_decision_point` of the metadata.
+        found: String,
+    },
     /// The discovery document names another issuer than configured (OIDC Discovery §4.3).
     #[error("the provider calls itself {found}, but it is configured as {configured}")]
     IssuerMismatch {
@@ -158,7 +199,16 @@ impl Error {
     pub fn kind(&self) -> ErrorKind {
         use ErrorKind::{Operator, Provider, TryAgain, User};
         match self {
-            Self::Config(_) | Self::IssuerMismatch { .. } | Self::SessionTooLarge { .. } => Operator,
+            Self::Config(_)
+            | Self::IssuerMismatch { .. }
+            | Self::PdpMismatch { .. }
+            | Self::NotOffered { .. }
+            | Self::SessionTooLarge { .. } => Operator,
+            Self::Declined { status: 408 | 429 | 500.., .. } | Self::TooOld { found: Some(_), .. } => {
+                TryAgain
+            }
+            Self::Declined { .. } => Operator,
+            Self::TooOld { found: None, .. } => Provider,
             Self::Unreachable { cause: HttpError::TooLarge, .. } => Provider,
             Self::Unreachable { .. } | Self::NoAnswer => TryAgain,
             Self::BadAnswer { status, .. } if *status >= 500 => TryAgain,

@@ -1,9 +1,11 @@
 //! HTTP behind a trait of our own: bounded in time and size, and never led elsewhere by a redirect.
 
-use std::{future::Future, pin::Pin, time::Duration};
+use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
+use authmachine_protocol::redirect_uri;
 use bytes::Bytes;
 use http::Response;
+use url::Url;
 
 use crate::Error;
 
@@ -42,12 +44,22 @@ pub trait HttpClient: Send + Sync {
     fn send(&self, request: http::Request<Bytes>, max_bytes: usize) -> HttpAnswer<'_>;
 }
 
-/// The default.
-pub(crate) struct Reqwest(reqwest::Client);
+/// The default, for the server at `url`.
+pub(crate) fn for_server(url: &Url) -> Result<Arc<dyn HttpClient>, Error> {
+    let loopback = url.host().is_some_and(|host| redirect_uri::is_loopback(&host));
+    let client = Reqwest::new(loopback).map_err(|e| {
+        Error::Config(format!(
+            "cannot set up https ({e}): are root certificates installed (ca-certificates)?"
+        ))
+    })?;
+    Ok(Arc::new(client))
+}
+
+struct Reqwest(reqwest::Client);
 
 impl Reqwest {
     /// A client for a provider; one on this machine (`loopback`) is never asked through a proxy.
-    pub(crate) fn new(loopback: bool) -> Result<Self, reqwest::Error> {
+    fn new(loopback: bool) -> Result<Self, reqwest::Error> {
         let builder = || {
             reqwest::Client::builder()
                 .redirect(reqwest::redirect::Policy::none())

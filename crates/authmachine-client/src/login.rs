@@ -3,11 +3,14 @@
 use std::{fmt, sync::Arc};
 
 use authmachine_protocol::{Params, Timestamp, form, redirect_uri};
-use http::{HeaderMap, HeaderValue};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method};
 
 use crate::{
-    Error, LoginBuilder, PermissionsApi, StepKind, User,
-    builder::Settings,
+    Error, LoginBuilder, Permissions, PermissionsApi, StepKind, TokenStatus, User,
+    answers::{Answers, Question},
+    authzen::Pdp,
+    builder::{Secret, Settings},
     cookies::{Cookies, Kind, MAX_COOKIE_BYTES},
     error::CallbackError,
     flow::{self, ATTEMPT_LIFE_SECONDS, Attempt},
@@ -27,6 +30,8 @@ struct Inner {
     cookies: Cookies,
     provider: Provider,
     memory: Memory,
+    answers: Arc<Answers>,
+    pdp: Pdp,
 }
 
 /// Where the browser goes next, and what it keeps.
@@ -78,12 +83,18 @@ impl Login {
     /// [`Error::Config`] if there is no API token.
     pub fn permissions_api(&self) -> Result<PermissionsApi, Error> {
         let settings = self.settings();
-        let token = settings.api_token.clone().ok_or_else(|| {
+        let token = settings.api_token.as_ref().ok_or_else(|| {
             Error::Config(
                 "AUTHMACHINE_API_TOKEN is missing: make one with `authmachine api-token create`".to_owned(),
             )
         })?;
-        Ok(PermissionsApi::new(self.0.provider.http(), &settings.issuer, token))
+        Ok(PermissionsApi::new(Arc::clone(&self.0.answers), &settings.issuer, token))
+    }
+
+    /// The provider as a decision point (AuthZEN), asked as this client by its secret, or where it has none by the API
+    /// token. Others have a [`Pdp::builder`].
+    pub fn pdp(&self) -> Pdp {
+        self.0.pdp.clone()
     }
 
     /// Host and port of `PUBLIC_URL`, such as `localhost:5000`: where to listen if no proxy stands before.
@@ -92,8 +103,10 @@ impl Login {
     }
 
     pub(crate) fn assemble(settings: Settings, cookies: Cookies, http: Arc<dyn HttpClient>) -> Self {
+        let answers = Arc::new(Answers::new(Arc::clone(&http), settings.permission_cache));
+        let pdp = Pdp::of_provider(&settings, Arc::clone(&http), Arc::clone(&answers));
         let provider = Provider::new(Arc::new(settings), http);
-        Self(Arc::new(Inner { cookies, provider, memory: Memory::default() }))
+        Self(Arc::new(Inner { cookies, provider, memory: Memory::default(), answers, pdp }))
     }
 
     pub(crate) fn settings(&self) -> &Settings {
@@ -269,7 +282,7 @@ impl Login {
                 if answer == Answer::Alive && !last_alive.is_some_and(believed) {
                     memory.note_alive(token, now);
                 }
-                Found::User(User::new(session, status))
+                Found::User(User::new(session, status, self.clone()))
             }
             Verdict::End => {
                 memory.note_ended(token, session.expires_at, now);
@@ -277,6 +290,56 @@ impl Login {
             }
             Verdict::Doubt => Found::Doubt,
         }
+    }
+
+    /// What userinfo says now about the user's permissions on the objects that the sign-in named (OIDC Core §5.3).
+    pub(crate) async fn permissions_now(&self, user: &User) -> Result<Permissions, Error> {
+        if self.settings().request.objects.is_empty() {
+            return Ok(Permissions::default());
+        }
+        let (metadata, session) = (self.0.provider.metadata(None).await?, user.session());
+        let endpoint = metadata.userinfo_endpoint.as_deref().ok_or_else(|| Error::NotOffered {
+            server: metadata.issuer.clone(),
+            endpoint: "userinfo_endpoint",
+        })?;
+        let question = Question {
+            method: Method::GET,
+            url: endpoint,
+            authorization: Some(&Secret::new(format!("Bearer {}", session.access_token))),
+            body: Bytes::new(),
+            at_least: None,
+        };
+        let subject = session.claims.get("sub");
+        let asked = self.0.answers.ask(question, |userinfo| match userinfo.get("sub") == subject {
+            true => Ok(Permissions::from_claims(&userinfo)),
+            false => Err("it is about another subject than the ID token".to_owned()),
+        });
+        let permissions = asked.await;
+        if user.token_status() == TokenStatus::NotCheckable
+            && matches!(permissions, Err(Error::Declined { status: 401, .. }))
+        {
+            // RFC 6750 §3.1: the token has ended. Nobody else says so at such a provider, and there is a new one to be had.
+            self.0.memory.note_ended(&session.access_token, session.expires_at, self.settings().now());
+        }
+        permissions
+    }
+
+    /// What the user holds now on `object`: as userinfo has it if the sign-in named the object, else as the API has it if
+    /// there is a token for it.
+    pub(crate) async fn permissions_on(&self, user: &User, object: &str) -> Result<Vec<String>, Error> {
+        let settings = self.settings();
+        let permissions = if settings.request.objects.iter().any(|named| named == object) {
+            self.permissions_now(user).await?
+        } else if settings.api_token.is_some() {
+            self.permissions_api()?.of(user.id(), &[object]).await?
+        } else {
+            tracing::warn!(
+                object,
+                "Nobody holds anything on {object:?}: it is not in AUTHMACHINE_OBJECTS, and AUTHMACHINE_API_TOKEN is not set"
+            );
+            Permissions::default()
+        };
+        Ok(permissions.on(object).to_vec())
     }
 
     /// Signs out here, and sends the browser to the provider to sign out there (RP-Initiated Logout §2).

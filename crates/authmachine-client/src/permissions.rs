@@ -6,6 +6,8 @@ use authmachine_protocol::claims_request::AUTHMACHINE_PERMISSIONS;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::Error;
+
 /// Permission types by object code. What is not in it is not allowed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -19,6 +21,17 @@ pub struct Forbidden {
     pub permission_type: String,
     /// On which object.
     pub object: String,
+}
+
+/// Why somebody is not let through. As an answer of axum's it is 403 for [`Forbidden`] and 503 where nobody knows.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Denied {
+    /// They lack a permission.
+    #[error(transparent)]
+    Forbidden(#[from] Forbidden),
+    /// What they may do is not known, which is no permission.
+    #[error("what the user may do is not known: {0}")]
+    NotKnown(#[from] Error),
 }
 
 impl Permissions {
@@ -112,6 +125,10 @@ mod tests {
         assert_eq!(answer(json!({"is_superuser": false, "permissions": read}), &[]), read);
         assert_eq!(answer(read.clone(), &["obj1", "obj2"]), read);
         assert_eq!(answer(read, &["obj2"]), json!({"obj2": []}));
+        let superuser = json!({"is_superuser": true, "permissions": {"obj1": []}});
+        assert_eq!(answer(superuser, &["obj1", "is_superuser"]), json!({"obj1": []}), "adds nothing");
+        let more = json!({"permissions": {"obj1": ["read"], "obj3": ["read"]}, "obj3": ["read"]});
+        assert_eq!(answer(more, &["obj1"]), json!({"obj1": ["read"]}), "what was not asked for");
         assert_eq!(
             answer(json!({"permissions": ["read"]}), &["permissions"]),
             json!({"permissions": ["read"]})
@@ -126,8 +143,10 @@ mod tests {
             json!({"a": [1]}),
             json!({"a": {"read": true}}),
             json!({"a": null}),
+            json!({"a": ["write", 1]}),
         ] {
             assert_eq!(answer(bad.clone(), &["a"]), json!({}), "{bad}");
+            assert_eq!(answer(json!({"permissions": bad}), &["a"]), json!({}), "wrapped: {bad}");
             let claims = json!({AUTHMACHINE_PERMISSIONS: bad});
             assert!(!Permissions::from_claims(claims.as_object().expect("object")).has("read", "a"), "{bad}");
         }

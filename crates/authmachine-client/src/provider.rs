@@ -98,7 +98,6 @@ impl Provider {
                 found: metadata.issuer.clone(),
             });
         }
-        let may_be_http = configured.starts_with("http:");
         let endpoints = [Some(&metadata.authorization_endpoint), Some(&metadata.jwks_uri)]
             .into_iter()
             .chain([
@@ -109,8 +108,7 @@ impl Provider {
             ])
             .flatten();
         for endpoint in endpoints {
-            let scheme = url::Url::parse(endpoint).map(|url| url.scheme().to_owned()).unwrap_or_default();
-            if endpoint.contains('#') || scheme != "https" && !(scheme == "http" && may_be_http) {
+            if !is_endpoint(endpoint, configured) {
                 return Err(bad(format!("{endpoint:?} is no https endpoint")));
             }
         }
@@ -376,10 +374,12 @@ impl Provider {
         let body = form::encode(fields).into_bytes();
         Ok((send(&*self.http, request, body.into(), MAX_ANSWER_BYTES).await?, sent))
     }
+}
 
-    pub(crate) fn http(&self) -> Arc<dyn HttpClient> {
-        Arc::clone(&self.http)
-    }
+/// Whether `url` may be asked: by https, or by http where `server` itself is.
+pub(crate) fn is_endpoint(url: &str, server: &str) -> bool {
+    let scheme = url::Url::parse(url).map(|url| url.scheme().to_owned()).unwrap_or_default();
+    !url.contains('#') && (scheme == "https" || scheme == "http" && server.starts_with("http:"))
 }
 
 fn token_endpoint(metadata: &ProviderMetadata) -> Result<&str, Error> {

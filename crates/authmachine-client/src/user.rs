@@ -4,21 +4,24 @@ use std::{fmt, sync::Arc};
 
 use serde_json::{Map, Value};
 
-use crate::{Forbidden, Permissions, TokenStatus, session::Session};
+use crate::{Denied, Error, Forbidden, Login, Permissions, TokenStatus, session::Session};
 
 /// The signed-in user. As an argument of an axum handler it is the protection: a page load without one is sent to log
 /// in and back, a script gets 401. An `Option<User>` is for pages that anybody may see.
 #[derive(Clone)]
 pub struct User {
     session: Arc<Session>,
-    permissions: Arc<Permissions>,
     token_status: TokenStatus,
+    login: Login,
 }
 
 impl User {
-    pub(crate) fn new(session: Session, token_status: TokenStatus) -> Self {
-        let permissions = Permissions::from_claims(&session.claims);
-        Self { session: Arc::new(session), permissions: Arc::new(permissions), token_status }
+    pub(crate) fn new(session: Session, token_status: TokenStatus, login: Login) -> Self {
+        Self { session: Arc::new(session), token_status, login }
+    }
+
+    pub(crate) fn session(&self) -> &Session {
+        &self.session
     }
 
     /// `sub`: who this is at the provider, for ever.
@@ -52,18 +55,40 @@ impl User {
         self.claim(name)?.as_str()
     }
 
-    /// Permissions on the objects that [`LoginBuilder::objects`](crate::LoginBuilder::objects) named, as they were at
-    /// sign-in. For those of now ask [`PermissionsApi`](crate::PermissionsApi).
-    pub fn permissions(&self) -> &Permissions {
-        &self.permissions
-    }
-
-    /// `Ok` only if the user holds `permission_type` on `object`; see [`Permissions::require`].
+    /// What the user holds now on the objects that [`LoginBuilder::objects`](crate::LoginBuilder::objects) named. Userinfo
+    /// is asked each time, but for what [`permission_cache`](crate::LoginBuilder::permission_cache) spares.
     ///
     /// # Errors
-    /// [`Forbidden`], which axum answers with 403.
-    pub fn require(&self, permission_type: &str, object: &str) -> Result<(), Forbidden> {
-        self.permissions.require(permission_type, object)
+    /// An [`Error`] is no permission: `unwrap_or_default()` turns it into none.
+    pub async fn permissions(&self) -> Result<Permissions, Error> {
+        self.login.permissions_now(self).await
+    }
+
+    /// What the user holds now on `object`: any object, if there is an API token
+    /// ([`LoginBuilder::api_token`](crate::LoginBuilder::api_token)), else one that
+    /// [`LoginBuilder::objects`](crate::LoginBuilder::objects) named.
+    ///
+    /// # Errors
+    /// An [`Error`] is no permission: `unwrap_or_default()` turns it into none.
+    pub async fn permissions_on(&self, object: &str) -> Result<Vec<String>, Error> {
+        self.login.permissions_on(self, object).await
+    }
+
+    /// `Ok` only if the user holds `permission_type` on `object` now; see [`User::permissions_on`].
+    ///
+    /// # Errors
+    /// [`Denied`], which axum answers with 403, or with 503 where nobody knows.
+    pub async fn require(&self, permission_type: &str, object: &str) -> Result<(), Denied> {
+        let held = self.permissions_on(object).await?;
+        if held.iter().any(|held| held == permission_type) {
+            return Ok(());
+        }
+        Err(Forbidden { permission_type: permission_type.to_owned(), object: object.to_owned() }.into())
+    }
+
+    /// Permissions as they were at sign-in: to show, and not to decide by.
+    pub fn permissions_at_sign_in(&self) -> Permissions {
+        Permissions::from_claims(&self.session.claims)
     }
 
     /// What the provider said about the access token at this request.
@@ -98,7 +123,8 @@ mod tests {
             signed_in_at: Timestamp::from_seconds(0),
             expires_at: Timestamp::from_seconds(1),
         };
-        User::new(session, TokenStatus::Alive)
+        let login = Login::builder("https://op.example", "app").public_url("https://app.example").build();
+        User::new(session, TokenStatus::Alive, login.expect("legal settings"))
     }
 
     #[test]

@@ -1,13 +1,17 @@
 //! Routes, layer and extractor for axum.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use authmachine_protocol::Params;
 use axum::{
     Router,
     body::Body,
     extract::{FromRequestParts, OptionalFromRequestParts, RawQuery, Request, State},
-    middleware::{Next, from_fn_with_state},
+    middleware::{FromFnLayer, Next, from_fn, from_fn_with_state},
     response::{IntoResponse, Response},
     routing::get,
 };
@@ -15,7 +19,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, reque
 use tokio::sync::OnceCell;
 
 use crate::{
-    Action, Error, ErrorKind, Forbidden, Login, Page, User,
+    Action, Denied, Error, ErrorKind, Forbidden, Login, Page, User,
     error::CallbackError,
     login::{Failed, Found, Redirect, is_from_own_site, is_page_load},
     page,
@@ -98,6 +102,36 @@ async fn logout_callback(
 ) -> Response {
     login.signed_out(&headers, &query.unwrap_or_default()).into_response()
 }
+
+/// A layer for routes that only those may use who hold `permission_type` on `object`: it does what a handler does with
+/// [`User::require`].
+///
+/// ```no_run
+/// # use axum::{Router, routing::get};
+/// # use authmachine_client::Login;
+/// # fn app(login: Login) -> Router {
+/// let editors = Router::new()
+///     .route("/edit", get(async || "for editors"))
+///     .route_layer(authmachine_client::require("write", "object1"));
+/// login.attach(editors)
+/// # }
+/// ```
+pub fn require(
+    permission_type: impl Into<Arc<str>>,
+    object: impl Into<Arc<str>>,
+) -> FromFnLayer<impl Fn(User, Request, Next) -> Checked + Clone + Send + Sync + 'static, (), (User, Request)>
+{
+    let (permission_type, object) = (permission_type.into(), object.into());
+    from_fn(move |user: User, request: Request, next: Next| -> Checked {
+        let (permission_type, object) = (Arc::clone(&permission_type), Arc::clone(&object));
+        Box::pin(async move {
+            user.require(&permission_type, &object).await?;
+            Ok(next.run(request).await)
+        })
+    })
+}
+
+type Checked = Pin<Box<dyn Future<Output = Result<Response, Denied>> + Send>>;
 
 /// What is known about one request: who made it, found out when a handler first asks.
 struct Visit {
@@ -198,6 +232,21 @@ impl IntoResponse for Forbidden {
     fn into_response(self) -> Response {
         tracing::info!(object = self.object, permission.type = self.permission_type, "Refused a request: {self}");
         plain(StatusCode::FORBIDDEN, "You are not allowed to do this.\n")
+    }
+}
+
+impl IntoResponse for Denied {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Forbidden(forbidden) => forbidden.into_response(),
+            Self::NotKnown(error) => {
+                tracing::warn!(%error, "Refused a request, since what the user may do is not known: {error}");
+                plain(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "It is not known just now whether you may do this. Please try again.\n",
+                )
+            }
+        }
     }
 }
 

@@ -27,10 +27,12 @@ fn permissions(value: Value) -> Permissions {
 fn pages(text: &str) -> Vec<(&'static str, String)> {
     let claims = json!({"sub": text, text: text, "list": [text, {text: text}], "exp": 1});
     let held = permissions(json!({text: [text, "read"], "object2": []}));
-    let home = |status, permissions, live, trace| {
+    let home = |status, permissions, by_api, trace| {
         let claims = claims.as_object().expect("an object");
-        Home::new(Known { username: text, claims, status, permissions, live, trace }).render()
+        Home::new(Known { username: text, claims, status, permissions, by_api, trace }).render()
     };
+    let live = |permissions: &Permissions| Live::new(Ok(permissions.clone()));
+    let unknown = |error: &Error| Live::new(Err(error.clone()));
     let refused = Error::Refused { code: text.to_owned(), description: Some(text.to_owned()) };
     let error = |error: &Error, trace| {
         let fault = Some(Fault::of(error));
@@ -44,9 +46,9 @@ fn pages(text: &str) -> Vec<(&'static str, String)> {
     let trace = || Some(long_trace(text));
     [
         ("welcome", Welcome.render()),
-        ("home", home(TokenStatus::Alive, &held, Live::new(Ok(held.clone())), trace())),
-        ("home-no-live", home(TokenStatus::Unanswered, &held, Live::new(Err(refused.clone())), None)),
-        ("home-bare", home(TokenStatus::NotCheckable, &Permissions::default(), Live::Off, None)),
+        ("home", home(TokenStatus::Alive, live(&held), live(&held), trace())),
+        ("home-no-live", home(TokenStatus::Unanswered, unknown(&refused), unknown(&refused), None)),
+        ("home-bare", home(TokenStatus::NotCheckable, live(&Permissions::default()), Live::Off, None)),
         ("last-login", LastLogin::new(text, trace()).render()),
         ("last-login-forgotten", LastLogin::new(text, None).render()),
         ("error", error(&refused, None)),
@@ -157,8 +159,8 @@ fn a_page_with_its_style_sheet_is_under_50_kb_whatever_it_is_given() {
             username: "alice",
             claims: &many(n),
             status: TokenStatus::Alive,
-            permissions: &held,
-            live: Live::new(Ok(held.clone())),
+            permissions: Live::new(Ok(held.clone())),
+            by_api: Live::new(Ok(held.clone())),
             trace: None,
         });
         let html = page.render().expect("it renders");

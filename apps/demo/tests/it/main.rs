@@ -52,13 +52,18 @@ async fn each_view_asks_whether_the_token_still_holds() {
     for _ in 0..2 {
         provider.answers().asked.clear();
         browser.get("/").await;
-        assert_eq!(provider.answers().asked, ["/oidc/token"]);
+        assert_eq!(provider.answers().asked, ["/oidc/token", "/oidc/userinfo"]);
     }
 
     provider.answers().is_away = true;
     let kept = browser.get("/").await;
     assert_eq!(kept.status, StatusCode::OK);
     assert!(kept.body.contains("Logged in as alice") && kept.body.contains("The provider does not answer"));
+    assert!(
+        kept.body.contains("No live permissions") && !kept.body.contains("class=\"yes\""),
+        "{}",
+        kept.body
+    );
 
     provider.answers().is_away = false;
     provider.answers().is_revoked = true;
@@ -67,14 +72,40 @@ async fn each_view_asks_whether_the_token_still_holds() {
 }
 
 #[tokio::test]
-async fn permissions_are_shown_live_where_there_is_a_token_for_it() {
+async fn a_revoke_shows_at_the_next_view_without_a_new_login() {
+    let provider = Provider::new();
+    let mut browser = alice(&provider).await;
+    let cells = |page: &Shown| page.body.matches("class=\"yes\"").count();
+    let before = browser.get("/").await;
+    assert!(before.body.contains("Live, from userinfo") && cells(&before) == 2, "{}", before.body);
+    for (held, expected) in [
+        (json!({"object1": ["read"], "object2": []}), 1),
+        (json!({"object1": [], "object2": []}), 0),
+        (json!({"object1": ["audit"], "object2": ["audit", "read"]}), 3),
+    ] {
+        provider.answers().userinfo = members(json!({"authmachine_permissions": held}));
+        let after = browser.get("/").await;
+        assert_eq!(cells(&after), expected, "{held}: {}", after.body);
+    }
+    // CL6: an answer about somebody else is none.
+    provider.answers().userinfo =
+        members(json!({"sub": "another", "authmachine_permissions": {"object1": ["read"]}}));
+    let refused = browser.get("/").await;
+    assert!(refused.body.contains("No live permissions") && cells(&refused) == 0, "{}", refused.body);
+}
+
+#[tokio::test]
+async fn permissions_are_shown_by_the_api_where_there_is_a_token_for_it() {
     let provider = Provider::new();
     let app = authmachine_demo::app(provider.settings().api_token("an-api-token")).expect("legal settings");
     let mut browser = provider.browser_of(app);
     browser.log_in().await;
     provider.answers().permissions = (200, json!({"permissions": {"object1": ["audit"], "object2": []}}));
     let live = browser.get("/").await.body;
-    assert!(live.contains("As told at login") && live.contains("Live, from the permissions API"), "{live}");
+    assert!(
+        live.contains("Live, from userinfo") && live.contains("Live, from the permissions API"),
+        "{live}"
+    );
     assert!(live.contains("<th scope=\"col\">audit</th>"), "{live}");
     assert_eq!(
         provider.answers().asked.last().map(String::as_str),
@@ -91,7 +122,7 @@ async fn permissions_are_shown_live_where_there_is_a_token_for_it() {
     }
 
     let without = alice(&provider).await.get("/").await.body;
-    assert!(!without.contains("Live") && !without.contains("live permissions"), "{without}");
+    assert!(!without.contains("permissions API") && !without.contains("No live permissions"), "{without}");
 }
 
 #[tokio::test]

@@ -5,10 +5,11 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use authmachine_client::{Algorithm, Forbidden, Login, LoginBuilder, Step, TokenStatus, User};
+use authmachine_client::{Algorithm, Denied, Login, LoginBuilder, Step, TokenStatus, User, require};
 use axum::{
     Router,
     body::Body,
+    extract::Path,
     routing::{get, post},
 };
 use http::{HeaderMap, HeaderValue, Request, StatusCode, header};
@@ -99,9 +100,13 @@ fn routes() -> Router {
     async fn home(user: Option<User>) -> String {
         user.map_or("nobody".to_owned(), |user| format!("{} {:?}", user.name(), user.token_status()))
     }
-    async fn edit(user: User) -> Result<&'static str, Forbidden> {
-        user.require("write", "object1")?;
+    async fn edit(user: User) -> Result<&'static str, Denied> {
+        user.require("write", "object1").await?;
         Ok("edited")
+    }
+    async fn edit_any(user: User, Path(object): Path<String>) -> Result<String, Denied> {
+        user.require("write", &object).await?;
+        Ok(user.permissions_on(&object).await?.join(" "))
     }
     async fn twice(_: User, user: User, again: Option<User>) -> String {
         let same = again.is_some_and(|again| again.login_id() == user.login_id());
@@ -112,6 +117,10 @@ fn routes() -> Router {
         .route("/private", get(async |user: User| format!("private page of {}", user.subject())))
         .route("/form", post(async |_: User| "sent"))
         .route("/edit", get(edit))
+        .route("/edit/{object}", get(edit_any))
+        .merge(
+            Router::new().route("/layered", get(async || "edited")).route_layer(require("write", "object1")),
+        )
         .route("/twice", get(twice))
         .route("/public", get(async || "anybody"))
         .fallback(async |user: Option<User>| (StatusCode::NOT_FOUND, format!("{}", user.is_some())))

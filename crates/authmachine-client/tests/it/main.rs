@@ -2,10 +2,12 @@
 //! on the other.
 
 mod app;
+mod authzen;
 mod default_client;
 mod hostile;
 mod op;
 mod our_provider;
+mod permissions;
 mod permissions_api;
 mod protection;
 mod sign_in;

@@ -47,6 +47,8 @@ pub(crate) struct Script {
     pub(crate) revoked: bool,
     /// It knows nothing of `check_token_revoked`.
     pub(crate) is_foreign: bool,
+    /// What answers say of the revision of the permission data.
+    pub(crate) revision: Option<u64>,
     /// Nothing answers.
     pub(crate) down: bool,
     /// Answers in place of the right ones, by path.
@@ -88,6 +90,7 @@ impl Op {
             userinfo: json!({"sub": "u-1", "preferred_username": "alice"}),
             revoked: false,
             is_foreign: false,
+            revision: None,
             down: false,
             answers: HashMap::new(),
             seen: Vec::new(),
@@ -155,7 +158,11 @@ impl Op {
             "/api/scim/v1/Users/u-1/permissions" => (200, json!({"permissions": {"object1": ["read"]}})),
             _ => (404, json!({})),
         };
-        Response::builder().status(status).body(body.to_string().into()).expect("an answer")
+        let mut answer = Response::builder().status(status);
+        if let Some(revision) = script.revision {
+            answer = answer.header("AuthMachine-Revision", revision);
+        }
+        answer.body(body.to_string().into()).expect("an answer")
     }
 
     /// Answers on a socket.

@@ -78,7 +78,7 @@ async fn start(
         Some(user) => format!("{} {:?} {}", user.name(), user.token_status(), user.id() == user.subject()),
         None => "nobody".to_owned(),
     });
-    let edit = get(async |user: User| user.require("write", "object1").map(|()| "edited"));
+    let edit = get(async |user: User| user.require("write", "object1").await.map(|()| "edited"));
     let browser = Browser::new(login.attach(Router::new().route("/", home).route("/edit", edit)));
     App { login, browser, person: person.clone() }
 }
@@ -106,7 +106,7 @@ impl App {
 async fn the_client_crate_signs_in_and_out_at_our_own_provider() {
     let server = TestServer::start().await;
     let person = server.browser().log_in("alice").await;
-    server.permit("alice", "object1", &["read", "write"]).await;
+    server.permit("alice", "object1", &["read"]).await;
     let objects = |builder: LoginBuilder| builder.objects(["object1", "object2"]);
     let mut app = start(&server, "shop", &person, ClientBuilder::first_party, objects).await;
     let mut other = start(&server, "news", &person, ClientBuilder::first_party, |builder| builder).await;
@@ -117,7 +117,9 @@ async fn the_client_crate_signs_in_and_out_at_our_own_provider() {
         assert_eq!((back.status, back.location()), (StatusCode::SEE_OTHER, "/"), "{}", back.body);
         assert_eq!(app.home().await, "alice Alive true");
     }
-    assert_eq!(app.browser.open("/edit").await.body, "edited");
+    assert_eq!(app.browser.open("/edit").await.status, StatusCode::FORBIDDEN);
+    server.permit("alice", "object1", &["write"]).await;
+    assert_eq!(app.browser.open("/edit").await.body, "edited", "at once, without a new sign-in");
     assert_eq!(
         other.browser.open("/edit").await.status,
         StatusCode::FORBIDDEN,
