@@ -62,9 +62,21 @@ pub enum EventKind {
     /// See [`EventKind::UserCreated`].
     ObjectCreated,
     /// See [`EventKind::UserCreated`].
+    ObjectChanged,
+    /// See [`EventKind::UserCreated`].
+    ObjectRemoved,
+    /// See [`EventKind::UserCreated`].
     PermissionTypeCreated,
     /// See [`EventKind::UserCreated`].
+    PermissionTypeChanged,
+    /// See [`EventKind::UserCreated`].
+    PermissionTypeRemoved,
+    /// See [`EventKind::UserCreated`].
     GroupCreated,
+    /// See [`EventKind::UserCreated`].
+    GroupChanged,
+    /// See [`EventKind::UserCreated`].
+    GroupRemoved,
     /// See [`EventKind::UserCreated`].
     GroupMemberAdded,
     /// See [`EventKind::UserCreated`].
@@ -72,7 +84,15 @@ pub enum EventKind {
     /// See [`EventKind::UserCreated`].
     PermissionGranted,
     /// See [`EventKind::UserCreated`].
+    PermissionChanged,
+    /// See [`EventKind::UserCreated`].
     PermissionRemoved,
+    /// A user, or an operator in its place, lent what the user holds; `detail` says what to whom.
+    DelegationCreated,
+    /// The same was lent again, on other terms.
+    DelegationChanged,
+    /// What was lent was taken back, declined or ended by an operator; `detail` says which and why.
+    DelegationEnded,
     /// See [`EventKind::UserCreated`].
     ApiTokenCreated,
     /// See [`EventKind::UserCreated`].

@@ -4,7 +4,7 @@ use authmachine_store::StoreError;
 use crate::records::event;
 use crate::support::both_engines;
 
-const KINDS: [EventKind; 33] = [
+const KINDS: [EventKind; 43] = [
     EventKind::SignIn,
     EventKind::SignInRefused,
     EventKind::SignOut,
@@ -28,12 +28,22 @@ const KINDS: [EventKind; 33] = [
     EventKind::ClientChanged,
     EventKind::ClientSecretRotated,
     EventKind::ObjectCreated,
+    EventKind::ObjectChanged,
+    EventKind::ObjectRemoved,
     EventKind::PermissionTypeCreated,
+    EventKind::PermissionTypeChanged,
+    EventKind::PermissionTypeRemoved,
     EventKind::GroupCreated,
+    EventKind::GroupChanged,
+    EventKind::GroupRemoved,
     EventKind::GroupMemberAdded,
     EventKind::GroupMemberRemoved,
     EventKind::PermissionGranted,
+    EventKind::PermissionChanged,
     EventKind::PermissionRemoved,
+    EventKind::DelegationCreated,
+    EventKind::DelegationChanged,
+    EventKind::DelegationEnded,
     EventKind::ApiTokenCreated,
     EventKind::ApiTokenRevoked,
     EventKind::KeyPublished,
