@@ -19,6 +19,10 @@ pub(crate) struct Options {
     /// Leaves out the tests that need this (again for more)
     #[arg(long, value_name = "SUITE")]
     skip: Vec<Suite>,
+    /// Asks the random worlds of permissions as often as the project claims: ten million questions of the index, a million
+    /// of SQLite, 100,000 of PostgreSQL; for some of an hour
+    #[arg(long)]
+    long: bool,
     /// Leaves out `check`
     #[arg(long)]
     no_check: bool,
@@ -71,6 +75,9 @@ fn run(workspace: &Workspace, options: &Options, steps: &mut Steps) {
         tests.arg("--workspace");
     }
     tests.args(&options.args);
+    if options.long {
+        tests.env("AUTHMACHINE_TEST_LONG", "1");
+    }
     // The end-to-end tests start this one; `check` has built it, unless it was left out.
     steps.run("binary", || workspace.run(&mut cargo(["build", "--workspace", "--bins", "--locked"])));
     tests.env("AUTHMACHINE_TEST_BIN", workspace.binary("debug"));

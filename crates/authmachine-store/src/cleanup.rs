@@ -16,7 +16,7 @@ use crate::value::{Param, params};
 
 /// A code stays for ten minutes after its end: presented a second time, it still revokes what it gave (RFC 6749 §4.1.2).
 const CODES_S: i64 = 10 * 60;
-/// Events stay for a year.
+/// Events stay for a year, and so do delegations that are over, which explain them.
 const EVENTS_S: i64 = 365 * 24 * 60 * 60;
 /// Changes stay for thirty days,
 const CHANGES_S: i64 = 30 * 24 * 60 * 60;
@@ -78,6 +78,8 @@ statements! {
     CODES = oldest!("authorization_codes", "id", "expires_at <= $2");
     EVENTS = oldest!("events", "id", "at <= $2");
     OLD_CHANGES = oldest!("changes", "revision", "at <= $2 AND revision <= $3");
+    DELEGATIONS = window!("delegations");
+    SWEEP_DELEGATIONS = concat!(sweep!("delegations", "COALESCE(ended_at, expires_at) <= $3"), " RETURNING id, to_user");
     THROTTLES = "DELETE FROM throttles WHERE name IN
         (SELECT name FROM throttles WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)";
     ASSERTION_IDS = "DELETE FROM assertion_ids WHERE (client_id, jti_sha256) IN
@@ -100,11 +102,12 @@ pub enum Purge {
     Events,
     Changes,
     SigningKeys,
+    Delegations,
 }
 
 impl Purge {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::AccessTokens,
         Self::RefreshFamilies,
         Self::Grants,
@@ -116,6 +119,7 @@ impl Purge {
         Self::Events,
         Self::Changes,
         Self::SigningKeys,
+        Self::Delegations,
     ];
 
     /// The table's name.
@@ -132,6 +136,7 @@ impl Purge {
             Self::Events => "events",
             Self::Changes => "changes",
             Self::SigningKeys => "signing_keys",
+            Self::Delegations => "delegations",
         }
     }
 }
@@ -214,6 +219,12 @@ impl Tx {
                 }
                 (keys, true)
             }
+            Purge::Delegations => {
+                let over = now.plus_seconds(-EVENTS_S);
+                self.sweep_with("delegations", DELEGATIONS, rows, |tx, after, last| {
+                    tx.delete_delegations(SWEEP_DELEGATIONS, params![after, last, over], now)
+                })?
+            }
         };
         Ok(Step { removed, is_last, took: began.elapsed() })
     }
@@ -237,13 +248,24 @@ impl Tx {
         now: Timestamp,
         rows: i64,
     ) -> Result<(u64, bool), StoreError> {
+        self.sweep_with(table, window, rows, |tx, after, last| tx.run(delete, params![after, last, now]))
+    }
+
+    /// Has `delete` go over the next rows of a table, after one id and up to another.
+    fn sweep_with(
+        &mut self,
+        table: &'static str,
+        window: &'static str,
+        rows: i64,
+        delete: impl FnOnce(&mut Self, i64, i64) -> Result<u64, StoreError>,
+    ) -> Result<(u64, bool), StoreError> {
         let counter = format!("sweep {table}");
         let after: Option<i64> = self.one(FIND_SWEEP, params![&counter], |row| row.get())?;
         let after = after.unwrap_or(i64::MIN);
         let next: Option<(i64, Option<i64>)> =
             self.one(window, params![after, rows], |row| Ok((row.get()?, row.get()?)))?;
         let (removed, count, last) = match next {
-            Some((count, Some(last))) => (self.run(delete, params![after, last, now])?, count, last),
+            Some((count, Some(last))) => (delete(self, after, last)?, count, last),
             _ => (0, 0, after),
         };
         let is_last = count < rows;

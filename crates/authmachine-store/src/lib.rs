@@ -49,6 +49,8 @@ pub use permissions::NotWritten;
 pub use permissions::delegations::DelegationsOf;
 pub use permissions::feed::Feed;
 pub use permissions::grants::GrantFilter;
+pub use permissions::lending::{Lending, NotLent};
+pub use permissions::slice::{SliceOf, SliceSettings, TooLarge};
 pub use sessions::MAX_LISTED_SESSIONS;
 pub use settings::Settings;
 pub use stats::{Histogram, Stats};
@@ -78,6 +80,7 @@ pub(crate) const STATEMENTS: &[&[(&str, &str)]] = &[
     permissions::groups::STATEMENTS,
     permissions::held::STATEMENTS,
     permissions::objects::STATEMENTS,
+    permissions::slice::STATEMENTS,
     permissions::snapshot::STATEMENTS,
     permissions::types::STATEMENTS,
     refresh_families::STATEMENTS,

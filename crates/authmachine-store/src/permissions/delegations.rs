@@ -10,7 +10,7 @@ use crate::changes::{DELEGATION, Place};
 use crate::error::StoreError;
 use crate::statements::statements;
 use crate::unit::{Reads, Tx};
-use crate::value::{Row, params};
+use crate::value::{Param, Row, params};
 
 macro_rules! columns {
     () => {
@@ -194,6 +194,20 @@ impl Tx {
         self.run(PUT, values)?;
         let revision = self.note_at(DELEGATION, new.id.0, place(new.to), Some(now))?;
         self.note_condition(condition.as_deref(), revision)
+    }
+
+    /// Deletes those that `sql` says, and notes each; how many.
+    pub(crate) fn delete_delegations(
+        &mut self,
+        sql: &'static str,
+        params: &[Param<'_>],
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
+        let gone: Vec<(DelegationId, UserId)> = self.all(sql, params, |row| Ok((row.get()?, row.get()?)))?;
+        for (id, taker) in &gone {
+            self.note_at(DELEGATION, id.0, place(*taker), Some(now))?;
+        }
+        Ok(gone.len() as u64)
     }
 
     /// Ends a delegation; `false` when there is none that has not ended. What was passed on from it is of no use from now on.

@@ -76,7 +76,7 @@ struct Noted {
 }
 
 /// What names a row while its change is looked for: its kind, its id, and of a membership the group.
-type Key = (&'static str, i64, i64);
+pub(super) type Key = (&'static str, i64, i64);
 
 impl Reads {
     /// What decisions depend on and changed after the revision `after`, with the rows as they are now, or [`Feed::Lost`] when
@@ -139,7 +139,7 @@ impl Reads {
     }
 }
 
-fn key(record: &Record) -> Key {
+pub(super) fn key(record: &Record) -> Key {
     match record {
         Record::User(user) => (USER, user.id.0, 0),
         Record::Client(client) => (CLIENT, client.id.0, 0),

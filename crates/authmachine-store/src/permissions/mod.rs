@@ -9,7 +9,9 @@ pub(crate) mod feed;
 pub(crate) mod grants;
 pub(crate) mod groups;
 pub(crate) mod held;
+pub(crate) mod lending;
 pub(crate) mod objects;
+pub(crate) mod slice;
 pub(crate) mod snapshot;
 pub(crate) mod types;
 

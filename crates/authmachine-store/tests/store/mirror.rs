@@ -8,6 +8,7 @@ use authmachine_permissions::{
     Attributes, Change, Client, Delegation, Group, Holder, Lent, Member, Membership, Object, PermissionGrant,
     PermissionType, Record, Removed, Subject, Target, User, World,
 };
+use authmachine_provider::Timestamp;
 use authmachine_provider::ids::{
     ClientId, DelegationId, GroupId, ObjectId, PermissionGrantId, PermissionTypeId, UserId,
 };
@@ -18,6 +19,9 @@ use serde_json::Map;
 
 use crate::records::{NOW, client, origin, user};
 use crate::support::TestStore;
+
+/// Before anything in a random world ends, so that no delegation is retired.
+const BEFORE_ALL: Timestamp = Timestamp::from_ms(-1);
 
 /// What the ids of the random worlds are of: each has its own numbers.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -54,6 +58,27 @@ impl Mirror {
         let all: Vec<Change> = world.records().map(Change::Put).collect();
         mirror.write(store, all).await;
         mirror
+    }
+
+    /// Empties the store for another world.
+    pub(crate) fn wipe(store: &TestStore) {
+        for table in [
+            "delegations",
+            "permission_grants",
+            "nestings",
+            "memberships",
+            "group_closure",
+            "user_groups",
+            "permission_types",
+            "clients",
+            "users",
+            "changes",
+        ] {
+            store.run_sql(&format!("DELETE FROM {table}"));
+        }
+        store.run_sql("UPDATE objects SET parent_id = NULL");
+        store.run_sql("DELETE FROM objects");
+        store.run_sql("DELETE FROM counters WHERE name = 'subject attributes'");
     }
 
     /// Tries so many random changes.
@@ -217,7 +242,7 @@ impl State {
         if let Some(known) = self.world.delegations.iter().find(|known| known.id == id) {
             let (from, to, object, permission) = (known.from, known.to, known.object, known.permission);
             new = Delegation { from, to, object, permission, ended: known.ended.clone(), ..new };
-            tx.put_delegation(&Lent::Updated(Delegation { ended: None, ..new.clone() }), NOW)?;
+            tx.put_delegation(&Lent::Updated(Delegation { ended: None, ..new.clone() }), BEFORE_ALL)?;
         } else {
             let is_same = |known: &Delegation| {
                 (known.from, known.to, known.object, known.permission)
@@ -231,8 +256,7 @@ impl State {
             if new.from == new.to || self.world.delegations.iter().any(is_same) || !all_are_there {
                 return Ok(None);
             }
-            // Before any of their ends, so that none is retired.
-            tx.put_delegation(&Lent::New(new.clone()), authmachine_provider::Timestamp::from_ms(-1))?;
+            tx.put_delegation(&Lent::New(new.clone()), BEFORE_ALL)?;
         }
         if let Some(ending) = &delegation.ended
             && new.ended.is_none() | (new.ended == delegation.ended)

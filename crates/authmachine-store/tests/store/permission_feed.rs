@@ -11,7 +11,7 @@ use authmachine_store::{Feed, Tx};
 
 use crate::mirror::{Mirror, said};
 use crate::records::{group, member_of, object, origin, permission_grant, permission_type, user};
-use crate::support::{TestStore, both_engines, setting};
+use crate::support::{TestStore, both_engines, setting, tell};
 
 async fn entries(store: &TestStore, after: u64) -> Vec<FeedEntry> {
     match store.read(move |reads| reads.permission_feed(after, 100_000)).await {
@@ -38,7 +38,7 @@ both_engines! {
     async fn pe2_what_follows_the_feed_knows_what_a_fresh_reader_knows(store: TestStore) {
         let seed = setting("AUTHMACHINE_TEST_SEED").unwrap_or(1);
         let rounds = setting("AUTHMACHINE_TEST_LONG").map_or(6, |_| 200);
-        println!("AUTHMACHINE_TEST_SEED={seed}");
+        tell(&format!("AUTHMACHINE_TEST_SEED={seed}"));
         let mut dice = Dice::new(seed);
         let mirror = Mirror::make(&store, &mut dice).await;
         let binds = mirror.state().world.giver_conditions_bind_taker;

@@ -13,7 +13,7 @@ use authmachine_provider::ids::{DelegationId, GroupId, ObjectId, PermissionTypeI
 use authmachine_provider::permission_records::{
     Holder, Member, Membership, Named, Object, PermissionGrant, PermissionType, Target, Validity,
 };
-use authmachine_store::{DelegationsOf, GrantFilter, NotWritten, Tx};
+use authmachine_store::{DelegationsOf, GrantFilter, NotWritten, Purge, Tx};
 
 use crate::mirror::Mirror;
 use crate::records::{LATER, NOW, client, group, object, origin, permission_grant, permission_type, user};
@@ -269,10 +269,10 @@ both_engines! {
         let words = [&lines[0].from, &lines[0].to, &lines[0].object, &lines[0].permission_type].map(String::as_str);
         assert_eq!(words, ["alice", "bob", "doc", "read"]);
         assert_eq!(rows(lines), [first.clone(), second.clone()]);
-        assert_eq!(rows(list(DelegationsOf::All, Some(first.id)).await), [second.clone()]);
-        assert_eq!(rows(list(DelegationsOf::Giver(alice.id), None).await), [first.clone()]);
-        assert_eq!(rows(list(DelegationsOf::Taker(carol.id), None).await), [second.clone()]);
-        assert_eq!(rows(list(DelegationsOf::Parent(first.id), None).await), [second.clone()]);
+        assert_eq!(rows(list(DelegationsOf::All, Some(first.id)).await), std::slice::from_ref(&second));
+        assert_eq!(rows(list(DelegationsOf::Giver(alice.id), None).await), std::slice::from_ref(&first));
+        assert_eq!(rows(list(DelegationsOf::Taker(carol.id), None).await), std::slice::from_ref(&second));
+        assert_eq!(rows(list(DelegationsOf::Parent(first.id), None).await), std::slice::from_ref(&second));
         assert_eq!(list(DelegationsOf::Object(doc.id), None).await.len(), 2);
         let (a, b, c) = (alice.id, bob.id, carol.id);
         assert_eq!(store.read(move |reads| reads.count_delegations(a, b, NOW)).await, (1, 1));
@@ -302,6 +302,50 @@ both_engines! {
         assert_eq!(live(LATER).await, None);
         assert_eq!(store.write(move |tx| tx.remove_object(o)).await, Ok(true));
         assert_eq!(store.count("delegations"), 0);
+    }
+
+    async fn delegations_that_are_over_stay_for_a_year_and_then_go_one_by_one(store: TestStore) {
+        const YEAR_S: i64 = 365 * 24 * 3_600;
+        let [alice, bob] = ["alice", "bob"].map(user);
+        let read = permission_type("read");
+        let objects: Vec<_> = (0..4).map(|n| object(&format!("o{n}"))).collect();
+        let over = NOW.plus_seconds(-YEAR_S);
+        // Expired just long enough ago, or a moment less; without end; and without end, but ended.
+        let ends = [Some(over), Some(over.plus_ms(1)), None, None];
+        let lent: Vec<Delegation> = (0..)
+            .zip(ends)
+            .zip(&objects)
+            .map(|((id, expires_at), object)| Delegation {
+                id: DelegationId(id),
+                from: alice.id,
+                to: bob.id,
+                object: object.id,
+                include_children: false,
+                permission: read.id,
+                hops_left: 0,
+                expires_at,
+                condition: None,
+                parent: None,
+                created_by: Party::Administrator,
+                created_at: over.plus_seconds(-60),
+                ended: None,
+            })
+            .collect();
+        store.write(move |tx: &mut Tx| {
+            tx.insert_user(&alice)?;
+            tx.insert_user(&bob)?;
+            tx.put_permission_type(&read)?.expect("new");
+            objects.iter().try_for_each(|object| tx.put_object(object).map(|done| done.expect("new")))?;
+            lent.iter().try_for_each(|one| tx.put_delegation(&Lent::New(one.clone()), one.created_at))?;
+            tx.end_delegation(DelegationId(3), &Ending { at: over, reason: "declined".to_owned() })
+        }).await;
+        let before = store.count("changes");
+        for _ in 0..3 {
+            store.write(|tx| tx.purge(Purge::Delegations, NOW, 2)).await;
+        }
+        let left = store.read(|reads| reads.list_delegations(DelegationsOf::All, None, 9)).await;
+        assert_eq!(left.iter().map(|line| line.delegation.id.0).collect::<Vec<_>>(), [1, 2]);
+        assert_eq!(store.count("changes"), before + 2, "who follows the feed hears of each");
     }
 
     async fn the_closure_is_what_the_edges_say(store: TestStore) {

@@ -60,6 +60,12 @@ pub(crate) fn run(engine: Engine, test: impl AsyncFnOnce(TestStore)) {
     });
 }
 
+/// Says with which seed a test ran: shown when it fails, and with `--nocapture`.
+#[expect(clippy::print_stdout, reason = "whoever reads a failure wants to run it again")]
+pub(crate) fn tell(what: &str) {
+    println!("{what}");
+}
+
 /// A number that the environment sets.
 pub(crate) fn setting(name: &str) -> Option<u64> {
     std::env::var(name)
