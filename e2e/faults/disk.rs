@@ -286,6 +286,7 @@ impl Disk {
             change.apply(&mut self.sure);
         }
         empty(folder);
+        let mut written = BTreeMap::new();
         // Folders come before what is in them.
         for (path, node) in &self.sure {
             let target = folder.join(path);
@@ -298,11 +299,16 @@ impl Disk {
                     let noise: Vec<u8> = (0..32_768).map(|_| random.number().to_ne_bytes()[0]).collect();
                     fs::write(target, noise).expect("the folder is ours");
                 }
+                // Another name of a file.
+                Node::File(index) if written.contains_key(index) => {
+                    fs::hard_link(&written[index], target).expect("the folder is ours");
+                }
                 Node::File(index) => {
                     let bytes = self.files[*index].found(self.promises, random);
                     fs::write(&target, bytes).expect("the folder is ours");
                     let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
-                    fs::set_permissions(target, private).expect("the file is ours");
+                    fs::set_permissions(&target, private).expect("the file is ours");
+                    written.insert(*index, target);
                 }
             }
         }
