@@ -195,6 +195,7 @@ impl Report {
         }
         let mut text = "| | measured | bar |\n|---|--:|--:|\n".to_owned();
         let mut line = |what: &str, value: String, bar: &str| {
+            let bar = if self.run.has_bars { bar } else { "" };
             let _ = writeln!(text, "| {what} | {value} | {bar} |");
         };
         if let Some(binary) = &self.binary {

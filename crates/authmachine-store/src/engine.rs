@@ -12,6 +12,7 @@ use crate::error::{Failure, StoreError, unavailable};
 use crate::faults::Faults;
 use crate::queue::Queue;
 use crate::stats::Counters;
+use crate::throttles::CountedNames;
 use crate::unit::{Hook, Unit};
 use crate::value::{Param, Row};
 
@@ -89,6 +90,7 @@ pub(crate) struct Shared {
     pub(crate) queue: Queue<Box<dyn Unit>>,
     pub(crate) faults: Arc<Faults>,
     pub(crate) memory: Arc<ClientCache>,
+    pub(crate) counted_names: Arc<CountedNames>,
     pub(crate) counters: Counters,
 }
 

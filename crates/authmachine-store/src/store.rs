@@ -22,6 +22,7 @@ use crate::migrations;
 use crate::queue::Queue;
 use crate::settings::{Database, Settings};
 use crate::stats::{Counters, Stats};
+use crate::throttles::CountedNames;
 use crate::unit::{Caller, Reads, Tx, Unit, Work};
 
 /// The database's file in the data folder.
@@ -87,6 +88,7 @@ impl Store {
             queue: Queue::new(settings.queue),
             faults: Arc::new(Faults::default()),
             memory: Arc::new(ClientCache::new(settings.trusted_for)),
+            counted_names: Arc::new(CountedNames::new()),
             counters: Counters::default(),
         });
         match settings.database {
@@ -103,7 +105,8 @@ impl Store {
                     lock: Mutex::new(None),
                     folder,
                 };
-                let tx = Tx::new(Reads::new(Connection::Sqlite(writer), &shared));
+                let mut tx = Tx::new(Reads::new(Connection::Sqlite(writer), &shared));
+                shared.counted_names.learn(&mut tx)?;
                 let store = Self::new(shared, Some(files), None);
                 store.spawn("store-writer", tx, sqlite::write_loop)?;
                 Ok(store)

@@ -11,6 +11,7 @@ use crate::client_cache::ClientCache;
 use crate::engine::{Connection, Shared};
 use crate::error::{Failure, StoreError};
 use crate::faults::Faults;
+use crate::throttles::CountedNames;
 use crate::value::{Param, Row};
 
 /// What can be read. Each statement sees what was committed when it began (and, in a unit of work, what the unit wrote):
@@ -21,6 +22,7 @@ pub struct Reads {
     pub(crate) connection: Connection,
     pub(crate) faults: Arc<Faults>,
     pub(crate) memory: Arc<ClientCache>,
+    pub(crate) counted_names: Arc<CountedNames>,
     /// Whether this is a unit of work, which sees what is not committed yet.
     pub(crate) writes: bool,
     pub(crate) failure: Option<Failure>,
@@ -54,7 +56,8 @@ impl DerefMut for Tx {
 impl Reads {
     pub(crate) fn new(connection: Connection, shared: &Shared) -> Self {
         let (faults, memory) = (Arc::clone(&shared.faults), Arc::clone(&shared.memory));
-        Self { connection, faults, memory, writes: false, failure: None }
+        let counted_names = Arc::clone(&shared.counted_names);
+        Self { connection, faults, memory, counted_names, writes: false, failure: None }
     }
 
     fn call<T>(&mut self, call: impl FnOnce(&mut Connection) -> Result<T, Failure>) -> Result<T, StoreError> {

@@ -20,6 +20,16 @@ both_engines! {
         assert_eq!(store.read(|reads| reads.find_throttle(&[2; 32])).await.failures, 1);
     }
 
+    async fn bf3_a_count_outlives_a_restart(store: TestStore) {
+        let keys = || (0..200_u8).map(|n| [n; 32]);
+        store.write(move |tx| keys().try_for_each(|key| tx.count_try(&key, NOW))).await;
+        let again = store.open_again().expect("it opens");
+        for key in keys() {
+            assert_eq!(again.read(move |reads| reads.find_throttle(&key)).await.expect("it answers").failures, 1);
+        }
+        assert_eq!(again.read(|reads| reads.find_throttle(&[200; 32])).await.expect("it answers").failures, 0);
+    }
+
     async fn bf3_tries_at_once_all_count(store: TestStore) {
         store.race(32, |tx| tx.count_try(&KEY, NOW)).await;
         assert_eq!(store.read(|reads| reads.find_throttle(&KEY)).await.failures, 32);
