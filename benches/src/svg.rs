@@ -170,7 +170,7 @@ pub(crate) struct Bar {
 
 /// Horizontal bars over an axis of powers of ten: for each name as many as `sides` has.
 pub(crate) fn bars(labels: &Labels<'_>, sides: &[&str], bars: &[Bar]) -> String {
-    const WIDTH: f64 = 860.0;
+    const WIDTH: f64 = 900.0;
     const THICK: f64 = 11.0;
     let row = THICK * sides.len() as f64 + 9.0;
     let bottom = 62.0 + row * bars.len() as f64;
