@@ -16,14 +16,15 @@ mod records;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use authmachine_permissions::{Delegation, Lent, Party};
 use authmachine_provider::event::EventKind;
-use authmachine_provider::ids::ObjectId;
-use authmachine_provider::permission_records::{Holder, Named, Object};
+use authmachine_provider::ids::{DelegationId, GroupId, ObjectId};
+use authmachine_provider::permission_records::{Group, Holder, Named, Object};
 use authmachine_store::settings::{Database, Settings, Synchronous};
 use authmachine_store::{Store, StoreError, Tx};
 use records::{
-    BROWSER, LATER, NOW, access_token, client, code, event, grant, hash_of, interaction, object, origin,
-    own_grant, permission_grant, permission_type, refresh_family, session, user,
+    BROWSER, LATER, NOW, access_token, client, code, event, grant, hash_of, interaction, member_of, object,
+    origin, own_grant, permission_grant, permission_type, refresh_family, session, user,
 };
 
 /// An encoded Argon2id hash as it is stored.
@@ -39,7 +40,9 @@ fn kinds() -> Vec<(&'static str, &'static [&'static str], Insert)> {
     let person_session = session(&person);
     let (of_shop, of_person, of_session) = (shop.clone(), person.clone(), person_session.clone());
     let (doc, read) = (object("doc"), permission_type("read"));
-    let (holder, reading) = (person.id, read.clone());
+    let (holder, reading, reading_id) = (person.id, read.clone(), read.id);
+    let other = user("other");
+    let taker = other.id;
     let mut kinds: Vec<(&'static str, &'static [&'static str], Insert)> = Vec::new();
     let mut add = |name, tables, insert: Insert| kinds.push((name, tables, insert));
     add(
@@ -51,6 +54,7 @@ fn kinds() -> Vec<(&'static str, &'static [&'static str], Insert)> {
             }
             tx.insert_client(&of_shop)?;
             tx.insert_user(&of_person)?;
+            tx.insert_user(&other)?;
             tx.insert_session(&of_session, &[1; 32])?;
             let _ = tx.put_object(&doc)?;
             tx.put_permission_type(&read).map(drop)
@@ -126,6 +130,45 @@ fn kinds() -> Vec<(&'static str, &'static [&'static str], Insert)> {
             let grant = permission_grant(Holder::User(holder), &object_of_row(n), &reading);
             tx.insert_permission_grant(&grant, &origin())?.expect("its parts are there");
             Ok(())
+        }),
+    );
+    add(
+        "group",
+        &["user_groups", "group_closure"],
+        Box::new(|tx, n| {
+            let record = Group { id: GroupId(n + 1), code: format!("group{n}") };
+            tx.put_group(&Named { record, name: format!("Group {n}") })?.expect("its code is free");
+            Ok(())
+        }),
+    );
+    add(
+        "membership of a user",
+        &["memberships"],
+        Box::new(move |tx, n| {
+            tx.put_membership(&member_of(holder, GroupId(n + 1)))?.expect("both are there");
+            Ok(())
+        }),
+    );
+    add(
+        "delegation",
+        &["delegations"],
+        Box::new(move |tx, n| {
+            let delegation = Delegation {
+                id: DelegationId(n + 1),
+                from: holder,
+                to: taker,
+                object: object_of_row(n).id,
+                include_children: false,
+                permission: reading_id,
+                hops_left: 0,
+                expires_at: Some(LATER),
+                condition: None,
+                parent: None,
+                created_by: Party::User(holder),
+                created_at: NOW,
+                ended: None,
+            };
+            tx.put_delegation(&Lent::New(delegation), NOW)
         }),
     );
     kinds

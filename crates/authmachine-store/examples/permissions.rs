@@ -53,7 +53,9 @@ fn a_second(rows: usize, took: Duration) -> u128 {
 /// Writes the rows past the store, as a load tool would: with the store they would each be a change.
 fn fill(file: &Path, size: &Size) -> rusqlite::Result<()> {
     let connection = rusqlite::Connection::open(file)?;
-    connection.execute_batch("PRAGMA cache_size = -3000000; PRAGMA synchronous = OFF; BEGIN")?;
+    connection.execute_batch(
+        "PRAGMA journal_mode = OFF; PRAGMA cache_size = -3000000; PRAGMA synchronous = OFF; BEGIN",
+    )?;
     let each = |what: &str,
                 sql: &str,
                 count: i64,
@@ -163,11 +165,12 @@ fn main() {
     let folder = std::env::var_os("FOLDER").map_or_else(|| temporary.path().to_owned(), PathBuf::from);
     let file = folder.join("authmachine.db");
     let is_new = !file.exists();
-    let database = Database::Sqlite { folder, synchronous: Synchronous::Off };
-    let store = Store::open(Settings::new(database)).expect("it opens");
+    let database = || Database::Sqlite { folder: folder.clone(), synchronous: Synchronous::Off };
     if is_new {
+        drop(Store::open(Settings::new(database())).expect("it opens"));
         fill(&file, &size).expect("rows that fit");
     }
+    let store = Store::open(Settings::new(database())).expect("it opens");
     if std::env::var_os("BYTES").is_some() {
         bytes_a_row(&file).expect("SQLite counts pages");
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::client_cache::ClientCache;
-use crate::dialect::{POSTGRES_BEGIN_VIEW, SQLITE_BEGIN_VIEW};
+use crate::dialect::POSTGRES_BEGIN_VIEW;
 use crate::error::{Failure, StoreError, unavailable};
 use crate::faults::Faults;
 use crate::queue::Queue;
@@ -52,7 +52,7 @@ impl Connection {
     /// Begins a transaction that reads, at one moment of the database.
     pub(crate) fn begin_view(&mut self) -> Result<(), Failure> {
         match self {
-            Self::Sqlite(connection) => sqlite::execute(connection, SQLITE_BEGIN_VIEW, &[]).map(drop),
+            Self::Sqlite(connection) => sqlite::begin_view(connection),
             Self::Postgres(link) => link.control(POSTGRES_BEGIN_VIEW),
         }
     }

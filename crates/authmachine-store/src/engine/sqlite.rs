@@ -12,7 +12,7 @@ use rusqlite::wal::CheckpointMode;
 use rusqlite::{Connection as Sqlite, MAIN_DB, OpenFlags, params_from_iter};
 
 use super::{Connection, EachRow, Shared, run_hooks};
-use crate::dialect::{SQLITE_BEGIN, sqlite_failure};
+use crate::dialect::{SQLITE_BEGIN, SQLITE_BEGIN_VIEW, sqlite_failure};
 use crate::error::{Failure, StoreError, unavailable};
 use crate::settings::Synchronous;
 use crate::unit::{Hook, Reads, Tx, Unit};
@@ -79,6 +79,14 @@ pub(super) fn query(
 pub(super) fn execute(connection: &Sqlite, sql: &str, params: &[Param<'_>]) -> Result<u64, Failure> {
     let run = || connection.prepare_cached(sql)?.execute(params_from_iter(params));
     run().map(|rows| u64::try_from(rows).unwrap_or(u64::MAX)).map_err(|error| sqlite_failure(&error))
+}
+
+/// Begins a transaction that reads. One that is open was left by a read that panicked.
+pub(super) fn begin_view(connection: &Sqlite) -> Result<(), Failure> {
+    if !connection.is_autocommit() {
+        execute(connection, "ROLLBACK", &[])?;
+    }
+    execute(connection, SQLITE_BEGIN_VIEW, &[]).map(drop)
 }
 
 pub(super) fn prepare(connection: &Sqlite, sql: &str) -> Result<(), Failure> {

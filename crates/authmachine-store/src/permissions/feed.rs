@@ -217,33 +217,15 @@ pub(super) fn read_user(row: &mut Row<'_>, with_attributes: bool) -> Result<User
         let mail = email
             .map(|email| [("email", Value::Text(email)), ("email_verified", Value::Bool(email_verified))]);
         let own = own.chain(mail.into_iter().flatten()).map(|(name, value)| (name.to_owned(), value));
-        let claims = claims.into_iter().filter_map(|(name, claim)| Some((name, value(claim)?)));
+        let claims = claims.into_iter().filter_map(|(name, claim)| Some((name, value(&claim)?)));
         Arc::new(own.chain(claims).collect::<Attributes>())
     });
     Ok(User { id, disabled, attributes })
 }
 
-/// A claim as an attribute; nothing of what is not flat.
-fn value(claim: serde_json::Value) -> Option<Value> {
-    match claim {
-        serde_json::Value::Array(elements) => {
-            elements.into_iter().map(scalar).collect::<Option<_>>().map(Value::List)
-        }
-        other => scalar(other),
-    }
-}
-
-fn scalar(claim: serde_json::Value) -> Option<Value> {
-    match claim {
-        serde_json::Value::Bool(value) => Some(Value::Bool(value)),
-        serde_json::Value::Number(number) => match number.as_i64() {
-            Some(value) => Some(Value::Integer(value)),
-            None if number.is_f64() => number.as_f64().map(Value::Float),
-            None => None,
-        },
-        serde_json::Value::String(text) => Some(Value::Text(text)),
-        serde_json::Value::Null | serde_json::Value::Array(_) | serde_json::Value::Object(_) => None,
-    }
+/// A claim as an attribute, read as those of objects are; nothing of what is not flat.
+fn value(claim: &serde_json::Value) -> Option<Value> {
+    Attributes::parse(&format!(r#"{{"claim":{claim}}}"#)).ok()?.get("claim").cloned()
 }
 
 pub(super) fn read_client(row: &mut Row<'_>) -> Result<Client, StoreError> {
