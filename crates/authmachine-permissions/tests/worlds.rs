@@ -99,6 +99,11 @@ fn compare(world: &World, index: &Index, dice: &mut Dice) -> Count {
             let single = types.iter().filter(|t| yes.contains(&(subject, object, t.as_str())));
             assert!(held.iter().eq(single), "{subject:?} on {object}: {held:?} in {circumstances:?}");
         }
+        let visible = |code: &str| !code.ends_with('1');
+        let all = index.map_of_all(subject, visible, &circumstances, 100).expect("short");
+        let map = index.map(subject, objects.iter().map(String::as_str), visible, &circumstances);
+        let map = map.expect("simple");
+        assert!(all.iter().eq(map.iter().filter(|(_, held)| !held.is_empty())), "{subject:?}: {all:?}");
     }
     for kind in [SubjectKind::User, SubjectKind::Client, SubjectKind::Group] {
         for object in &objects {

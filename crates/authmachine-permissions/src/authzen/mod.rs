@@ -35,8 +35,8 @@ pub enum AuthzenError {
     /// A batch beyond the limit.
     #[error("more than {MAX_EVALUATIONS} evaluations")]
     TooMany,
-    /// A page of no elements.
-    #[error("page.limit is at least 1")]
+    /// A page of fewer elements than none.
+    #[error("page.limit is not negative")]
     Limit,
     /// A token that does not belong to this request.
     #[error("page.token is not one of this search")]

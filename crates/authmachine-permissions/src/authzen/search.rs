@@ -118,10 +118,7 @@ impl PageRequest {
         let Some(mut page) = members.object("page", "page")? else { return Ok(None) };
         let limit = match page.take("limit") {
             None => None,
-            Some(Json::Integer(limit)) => match usize::try_from(limit) {
-                Ok(limit) if limit > 0 => Some(limit),
-                _ => return Err(AuthzenError::Limit),
-            },
+            Some(Json::Integer(limit)) => Some(usize::try_from(limit).map_err(|_| AuthzenError::Limit)?),
             Some(_) => return Err(AuthzenError::Mistyped("page.limit", "a whole number")),
         };
         // An empty token is what the last page carries: no token.
@@ -148,8 +145,7 @@ impl PageToken {
     /// Reads what was sealed.
     pub fn parse(text: &str) -> Option<Self> {
         let (limit, after) = text.split_once(':')?;
-        let limit = limit.parse().ok().filter(|limit| *limit > 0)?;
-        Some(Self { limit, after: after.to_owned() })
+        Some(Self { limit: limit.parse().ok()?, after: after.to_owned() })
     }
 }
 
@@ -227,8 +223,10 @@ impl SearchAnswer {
         let mut results: Vec<Found> = rest.take(limit.min(MAX_PAGE) + 1).collect();
         let has_more = results.len() > limit.min(MAX_PAGE);
         results.truncate(limit.min(MAX_PAGE));
-        let next = results.last().filter(|_| has_more);
-        let next = next.map(|last| PageToken { limit, after: last.key().to_owned() });
+        // A page of none ends where the one before it did.
+        let before = token.map_or("", |token| token.after.as_str());
+        let last = results.last().map_or(before, Found::key);
+        let next = has_more.then(|| PageToken { limit, after: last.to_owned() });
         Ok(Self { results, is_paged: request.is_some() || next.is_some(), next })
     }
 
@@ -286,7 +284,7 @@ mod tests {
         assert_eq!(paged(r#"{"limit":2}"#), limit(2));
         assert_eq!(paged(r#"{"limit":2,"token":""}"#), limit(2));
         assert_eq!(paged("{}"), Ok(Some(PageRequest::default())));
-        assert_eq!(paged(r#"{"limit":0}"#), Err(AuthzenError::Limit));
+        assert_eq!(paged(r#"{"limit":0}"#), limit(0));
         assert_eq!(paged(r#"{"limit":-1}"#), Err(AuthzenError::Limit));
         assert_eq!(paged(r#"{"limit":"2"}"#), Err(AuthzenError::Mistyped("page.limit", "a whole number")));
         assert_eq!(paged(r#"{"token":2}"#), Err(AuthzenError::Mistyped("page.token", "text")));
@@ -311,6 +309,9 @@ mod tests {
         assert_eq!(body(&answer), expected);
         let token = PageToken::parse("2:b").expect("a token");
         assert_eq!(answer.next.as_ref(), Some(&token));
+        let none = PageRequest { token: None, limit: Some(0) };
+        let answer = SearchAnswer::new(all(), Some(&none), None).expect("a page of none");
+        assert_eq!(body(&answer), r#"{"page":{"next_token":"0:"},"results":[]}"#);
         for limit in [None, Some(2)] {
             let request = PageRequest { token: Some(String::new()), limit };
             let answer =
@@ -345,7 +346,7 @@ mod tests {
             let token = PageToken { limit: 7, after: after.to_owned() };
             assert_eq!(PageToken::parse(&token.to_text()), Some(token));
         }
-        for bad in ["", "7", ":a", "0:a", "-1:a", "x:a"] {
+        for bad in ["", "7", ":a", "-1:a", "x:a"] {
             assert_eq!(PageToken::parse(bad), None, "{bad}");
         }
     }

@@ -173,6 +173,24 @@ impl Base {
         code_in(&self.codes, target)
     }
 
+    pub(super) fn memory_bytes(&self) -> usize {
+        fn of<T>(entries: usize) -> usize {
+            entries * size_of::<T>()
+        }
+        self.parties.memory_bytes()
+            + self.targets.memory_bytes()
+            + self.codes.capacity()
+            + self.by_code.allocation_size()
+            + self.members.memory_bytes()
+            + self.children.memory_bytes()
+            + of::<Row>(self.rows.capacity())
+            + of::<PermissionGrantId>(self.row_ids.capacity())
+            + of::<Terms>(self.limited.capacity())
+            + of::<Timed>(self.timed.capacity())
+            + of::<u32>(self.groups.len() + self.holders.len())
+            + of::<Edge>(self.lent.values().map(Vec::len).sum())
+    }
+
     /// The target of that code, as it was when the base was built.
     pub(super) fn target_of_code(&self, code: &str) -> Option<u32> {
         let targets = self.targets.entries();

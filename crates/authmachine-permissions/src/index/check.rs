@@ -114,7 +114,7 @@ impl Case<'_> {
     }
 
     /// Every type held.
-    fn held(&self) -> TypeSet {
+    pub(super) fn held(&self) -> TypeSet {
         let index = self.asking.index;
         let types = &index.overlay.types;
         let (now, party) = (self.asking.circumstances.now, self.asking.party);

@@ -152,6 +152,10 @@ impl<E: Entry> Dictionary<E> {
         u32::try_from(self.entries.len()).expect("memory ends before four thousand million keys")
     }
 
+    pub(super) fn memory_bytes(&self) -> usize {
+        self.entries.capacity() * size_of::<E>() + self.table.allocation_size()
+    }
+
     pub(super) fn shrink_to_fit(&mut self) {
         self.entries.shrink_to_fit();
         self.table.shrink_to_fit(|number| hash(&self.entries[*number as usize].key()));

@@ -10,6 +10,7 @@ use rustc_hash::FxBuildHasher;
 use super::base::{EVERYONE, IS_THERE};
 use super::case::Asking;
 use super::{Index, TooComplex};
+use crate::answer::PermissionMap;
 use crate::question::Circumstances;
 use crate::subject::{Subject, SubjectKind};
 
@@ -76,6 +77,53 @@ impl Index {
         }
         codes.sort_unstable();
         Ok(asking.settle_all(codes)?)
+    }
+
+    /// The permission types held on each visible object on which there are any, objects sorted by code; at most `most` objects.
+    ///
+    /// # Errors
+    /// [`TooMany`].
+    pub fn map_of_all(
+        &self,
+        subject: Subject,
+        visible: impl Fn(&str) -> bool,
+        circumstances: &Circumstances<'_>,
+        most: usize,
+    ) -> Result<PermissionMap, TooMany> {
+        let Some(asking) = Asking::new(self, subject, circumstances)? else {
+            return Ok(PermissionMap::default());
+        };
+        let mut candidates = Numbers::default();
+        for holder in &asking.holders {
+            for found in self.grants_of(*holder).filter(|found| found.terms.is_live(circumstances.now)) {
+                self.reach(found.target, found.terms.include_children, &mut candidates);
+                if candidates.len() > MOST_CANDIDATES {
+                    return Err(TooMany::Candidates);
+                }
+            }
+        }
+        if asking.kind == SubjectKind::User {
+            for edge in self.lent_to(asking.party) {
+                self.reach(edge.target, edge.record.include_children, &mut candidates);
+            }
+        }
+        let objects = candidates.into_iter().filter_map(|target| self.object(target));
+        let mut objects: Vec<_> = objects.filter(|object| visible(object.code)).collect();
+        objects.sort_unstable_by_key(|object| object.code);
+        let types = &self.overlay.types;
+        let mut map = PermissionMap::default();
+        for object in objects {
+            let Some(held) = asking.on(object).map(|case| case.held()) else { continue };
+            let mut held =
+                held.iter().filter_map(|number| types.record(number)).map(|t| t.code.as_str()).peekable();
+            if held.peek().is_some() {
+                map.insert(object.code, held);
+                if map.len() > most {
+                    return Err(TooMany::Results(most));
+                }
+            }
+        }
+        Ok(asking.settle_all(map)?)
     }
 
     /// Adds the objects to which something on `target` reaches.

@@ -44,6 +44,10 @@ impl Lists {
             _ => &[],
         }
     }
+
+    pub(super) fn memory_bytes(&self) -> usize {
+        (self.starts.len() + self.values.len()) * size_of::<u32>()
+    }
 }
 
 #[cfg(test)]

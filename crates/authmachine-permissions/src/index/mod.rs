@@ -63,6 +63,8 @@ const MOST_STEPS: u32 = 20_000;
 const SMALL_PART: usize = 100;
 const MOST_CHANGES: usize = 50_000;
 const FEW_CHANGES: usize = 1_000;
+/// What a change takes in the overlay, about.
+const CHANGE_BYTES: usize = 250;
 
 /// What is known at one revision.
 #[derive(Clone)]
@@ -115,6 +117,11 @@ impl Index {
         }
         next.overlay.settle();
         Ok(next)
+    }
+
+    /// How much memory it takes, about; without the attributes and conditions.
+    pub fn memory_bytes(&self) -> usize {
+        self.base.memory_bytes() + self.overlay.len() * CHANGE_BYTES
     }
 
     /// Whether it is time for [`Index::compacted`].

@@ -203,6 +203,11 @@ impl Index {
         changed.or_else(|| self.object(self.base.target_of_code(code)?).filter(is_it))
     }
 
+    /// The type of the object with that code, if there is one.
+    pub fn object_type_of(&self, code: &str) -> Option<&str> {
+        self.object_of_code(code).map(|object| self.object_type(object.shape))
+    }
+
     /// The type of an object, by its name.
     pub(super) fn object_type(&self, shape: Shape) -> &str {
         let number = self.targets().key(shape.all_of_type).all_of();
