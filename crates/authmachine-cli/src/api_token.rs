@@ -1,14 +1,14 @@
 //! `authmachine api-token …`
 
-use anyhow::{Context as _, Result, bail};
-use authmachine_permissions::check_object_code;
+use anyhow::{Result, bail};
 use authmachine_protocol::Scopes;
 use authmachine_provider::Timestamp;
-use authmachine_provider::api_token::{ApiToken, PERMISSIONS_READ, SCOPES};
+use authmachine_provider::api_token::{AUTHZEN, ApiToken, PERMISSIONS_READ, SCOPES};
 use authmachine_provider::client::ObjectScope;
 use authmachine_provider::event::EventKind;
 use authmachine_provider::handle::Handle;
 use authmachine_provider::ids::{ApiTokenId, Kind};
+use authmachine_provider::subject_ids::SubjectIds;
 use authmachine_server::random;
 use clap::Subcommand;
 use serde_json::{Value, json};
@@ -23,15 +23,19 @@ pub(crate) enum Command {
     Create {
         /// What to call it
         name: String,
-        /// What it is for: permissions:read, or clients:register, the initial access token of dynamic registration
+        /// What it is for: permissions:read; authzen, to ask who may do what (AuthZEN); or clients:register, the initial access token
+        /// of dynamic registration
         #[arg(long, value_name = "S", num_args = 1.., value_parser = SCOPES.to_vec(), default_value = PERMISSIONS_READ)]
         scope: Vec<String>,
-        /// Codes of the objects that it may see; by default none
+        /// Codes of the objects that it may see, or the beginning of codes and `*`; by default none
         #[arg(long, value_name = "CODE", num_args = 1.., conflicts_with = "all_objects")]
         objects: Vec<String>,
         /// It may see every object
         #[arg(long)]
         all_objects: bool,
+        /// What it means by the id of a user when it asks by AuthZEN: sub, username or email
+        #[arg(long, value_name = "IDS", value_parser = subject_ids, default_value = SubjectIds::Sub.as_str())]
+        subject_ids: SubjectIds,
         /// When it ends: a duration such as 90d, a time such as 2027-01-31T18:00:00Z, or `never`
         #[arg(long, value_name = "T", default_value = "365d", value_parser = when::end)]
         expires: End,
@@ -54,13 +58,18 @@ pub(crate) enum Command {
 
 pub(crate) fn run(command: Command, place: &Place) -> Result<()> {
     match command {
-        Command::Create { name, scope, objects, all_objects, expires, json } => {
+        Command::Create { name, scope, objects, all_objects, subject_ids, expires, json } => {
             let objects = if all_objects { ObjectScope::All } else { ObjectScope::Attached(objects) };
-            create(place, &name, scope.iter().map(String::as_str).collect(), objects, expires, json)
+            let scopes = scope.iter().map(String::as_str).collect();
+            create(place, &name, scopes, objects, subject_ids, expires, json)
         }
         Command::List { json } => list(place, json),
         Command::Revoke { name } => revoke(place, &name),
     }
+}
+
+pub(crate) fn subject_ids(word: &str) -> Result<SubjectIds, String> {
+    SubjectIds::from_word(word).ok_or_else(|| "not one of sub, username, email".to_owned())
 }
 
 fn create(
@@ -68,15 +77,14 @@ fn create(
     name: &str,
     scopes: Scopes,
     objects: ObjectScope,
+    subject_ids: SubjectIds,
     expires: End,
     json: bool,
 ) -> Result<()> {
     named::name(Some(name), name)?;
     if let ObjectScope::Attached(codes) = &objects {
-        for code in codes {
-            check_object_code(code).with_context(|| format!("the object code {code:?} cannot be used"))?;
-        }
-        if codes.is_empty() && scopes.contains(PERMISSIONS_READ) {
+        object::check_scope(codes)?;
+        if codes.is_empty() && (scopes.contains(PERMISSIONS_READ) || scopes.contains(AUTHZEN)) {
             output::note("This token sees no object: name some with --objects, or give it --all-objects");
         }
     }
@@ -88,7 +96,7 @@ fn create(
     if let ObjectScope::Attached(codes) = &objects {
         object::note_unknown(&installation, codes)?;
     }
-    let (token, handle) = insert(&installation, name, scopes, objects, expires_at)?;
+    let (token, handle) = insert(&installation, name, scopes, objects, subject_ids, expires_at)?;
     if json {
         let mut view = view(&token, installation.now());
         view["token"] = handle.reveal().into();
@@ -106,6 +114,7 @@ pub(crate) fn insert(
     name: &str,
     scopes: Scopes,
     objects: ObjectScope,
+    subject_ids: SubjectIds,
     expires_at: Option<Timestamp>,
 ) -> Result<(ApiToken, Handle)> {
     let now = installation.now();
@@ -115,6 +124,7 @@ pub(crate) fn insert(
         name: name.to_owned(),
         scopes,
         objects,
+        subject_ids,
         created_at: now,
         expires_at,
         revoked_at: None,
@@ -195,6 +205,7 @@ fn view(token: &ApiToken, now: Timestamp) -> Value {
         "status": status(token, now),
         "scope": token.scopes,
         "objects": objects,
+        "subject_ids": token.subject_ids.as_str(),
         "created_at": when::rfc3339_of(token.created_at),
         "expires_at": token.expires_at.map(when::rfc3339_of),
         "revoked_at": token.revoked_at.map(when::rfc3339_of),

@@ -9,6 +9,7 @@ use authmachine_provider::client::{Client, ObjectScope};
 use authmachine_provider::client_metadata::ClientMetadata;
 use authmachine_provider::handle::Handle;
 use authmachine_provider::ids::{ClientId, Kind, UserId};
+use authmachine_provider::subject_ids::SubjectIds;
 use authmachine_provider::user::{User, UserStatus};
 use authmachine_server::random;
 use serde_json::{Map, Value, json};
@@ -106,7 +107,8 @@ pub(crate) fn fill(installation: &Installation, client_port: u16) -> Result<ApiA
     let objects = ObjectScope::Attached(OBJECTS.map(str::to_owned).to_vec());
     let scopes = [PERMISSIONS_READ].into_iter().collect();
     let expires_at = installation.now().plus_seconds(API_TOKEN_S);
-    let (_, handle) = api_token::insert(installation, "demo client", scopes, objects, Some(expires_at))?;
+    let ids = SubjectIds::default();
+    let (_, handle) = api_token::insert(installation, "demo client", scopes, objects, ids, Some(expires_at))?;
     Ok(ApiAccess(handle))
 }
 
@@ -159,6 +161,8 @@ fn add_client(
         post_logout_redirect_uris: addresses("/oidc-logout-callback", client_port),
         // A client of somebody else sees what it was given: one of the two.
         objects: if first_party { Vec::new() } else { vec![OBJECTS[0].to_owned()] },
+        subject_ids: SubjectIds::Sub,
+        permissions_in_id_token: false,
         metadata: ClientMetadata::default(),
         registration_sha256: None,
         disabled: false,

@@ -581,6 +581,7 @@ mod tests {
     use authmachine_provider::client::ObjectScope;
     use authmachine_provider::client_metadata::ClientMetadata;
     use authmachine_provider::ids::{ApiTokenId, ClientId};
+    use authmachine_provider::subject_ids::SubjectIds;
 
     const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
 
@@ -647,6 +648,8 @@ mod tests {
             redirect_uris: vec!["https://shop.example/cb".to_owned()],
             post_logout_redirect_uris: Vec::new(),
             objects: Vec::new(),
+            subject_ids: SubjectIds::Sub,
+            permissions_in_id_token: false,
             metadata: ClientMetadata::default(),
             registration_sha256: None,
             disabled: false,
@@ -660,6 +663,7 @@ mod tests {
             name: "reports".to_owned(),
             scopes: Scopes::default(),
             objects: ObjectScope::All,
+            subject_ids: SubjectIds::Sub,
             created_at: NOW,
             expires_at,
             revoked_at: None,

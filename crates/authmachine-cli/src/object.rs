@@ -47,13 +47,22 @@ pub(crate) fn run(command: Command, place: &Place) -> Result<()> {
 
 /// Says which of `codes` belong to no object yet: one may be a slip of the pen.
 pub(crate) fn note_unknown(installation: &Installation, codes: &[String]) -> Result<()> {
-    for code in codes {
+    for code in codes.iter().filter(|code| !code.ends_with('*')) {
         let wanted = code.clone();
         if installation.read(move |reads| reads.find_object(&wanted))?.is_none() {
             output::note(format_args!(
                 "There is no object {code} yet; `authmachine object add {code}` makes it"
             ));
         }
+    }
+    Ok(())
+}
+
+/// Checks what names the objects that somebody may see: codes, or the beginning of codes and `*`.
+pub(crate) fn check_scope(names: &[String]) -> Result<()> {
+    for name in names {
+        check_object_code(name.strip_suffix('*').unwrap_or(name))
+            .with_context(|| format!("the object code {name:?} cannot be used"))?;
     }
     Ok(())
 }

@@ -4,6 +4,7 @@ use authmachine_protocol::{Scopes, Timestamp};
 
 use crate::client::ObjectScope;
 use crate::ids::ApiTokenId;
+use crate::subject_ids::SubjectIds;
 
 /// The scope that the permission call asks for.
 pub const PERMISSIONS_READ: &str = "permissions:read";
@@ -11,8 +12,11 @@ pub const PERMISSIONS_READ: &str = "permissions:read";
 /// The scope of an initial access token, with which clients register themselves (RFC 7591 §3).
 pub const CLIENTS_REGISTER: &str = "clients:register";
 
+/// The scope with which a program asks who may do what (AuthZEN 1.0): of an API token, or of a client.
+pub const AUTHZEN: &str = "authzen";
+
 /// All scopes that an API token can have.
-pub const SCOPES: &[&str] = &[PERMISSIONS_READ, CLIENTS_REGISTER];
+pub const SCOPES: &[&str] = &[PERMISSIONS_READ, CLIENTS_REGISTER, AUTHZEN];
 
 /// An API token's row.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +29,8 @@ pub struct ApiToken {
     pub scopes: Scopes,
     /// The objects it may see.
     pub objects: ObjectScope,
+    /// What it means by the id of a user.
+    pub subject_ids: SubjectIds,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it ends; `None` is never.

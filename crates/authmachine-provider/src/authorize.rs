@@ -489,7 +489,7 @@ fn allowance(request: &AuthorizationRequest, client: &Client, consent: Option<&C
             .collect(),
     );
     let objects = match &request.claims.userinfo_permissions {
-        Some(codes) if codes.is_empty() => client.objects.clone(),
+        Some(codes) if codes.is_empty() => client.attached_codes(),
         Some(codes) => codes.iter().filter(|code| client.sees(code)).cloned().collect(),
         None => Vec::new(),
     };

@@ -9,6 +9,7 @@ use authmachine_protocol::{
 use crate::client_assertion;
 use crate::client_metadata::ClientMetadata;
 use crate::ids::ClientId;
+use crate::subject_ids::SubjectIds;
 
 /// Who must use PKCE (RFC 7636). Ordered: a client can be set stricter than the installation, never looser.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -40,7 +41,7 @@ impl PkceRule {
 /// Which objects a client or API token may see at all; everything else answers as if nothing were held.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ObjectScope {
-    /// Those named, by code; none when empty.
+    /// Those named, by code, or by the beginning of their codes and `*`; none when empty.
     Attached(Vec<String>),
     /// Every object.
     All,
@@ -51,9 +52,14 @@ impl ObjectScope {
     pub fn sees(&self, code: &str) -> bool {
         match self {
             Self::All => true,
-            Self::Attached(codes) => codes.iter().any(|c| c == code),
+            Self::Attached(names) => names.iter().any(|name| is_named(name, code)),
         }
     }
+}
+
+/// Whether the name of an object, or of all whose codes begin so, names `code`. No code has a `*`.
+fn is_named(name: &str, code: &str) -> bool {
+    name.strip_suffix('*').map_or(name == code, |beginning| code.starts_with(beginning))
 }
 
 /// A client: an application that signs people in here.
@@ -91,8 +97,12 @@ pub struct Client {
     pub redirect_uris: Vec<String>,
     /// `post_logout_redirect_uris`.
     pub post_logout_redirect_uris: Vec<String>,
-    /// The objects it may see; of a first-party client always all ([`Client::sees`]).
+    /// The objects it may see, as in [`ObjectScope::Attached`]; of a first-party client always all ([`Client::sees`]).
     pub objects: Vec<String>,
+    /// What it means by the id of a user when it asks about permissions.
+    pub subject_ids: SubjectIds,
+    /// Whether its ID tokens carry the permissions that a request asked for.
+    pub permissions_in_id_token: bool,
     /// What it says of itself.
     pub metadata: ClientMetadata,
     /// SHA-256 of its registration access token (RFC 7592 §3); `None` unless it registered itself.
@@ -125,6 +135,8 @@ impl Client {
             redirect_uris: Vec::new(),
             post_logout_redirect_uris: Vec::new(),
             objects: Vec::new(),
+            subject_ids: SubjectIds::default(),
+            permissions_in_id_token: false,
             metadata: ClientMetadata::default(),
             registration_sha256: None,
             disabled: false,
@@ -179,7 +191,17 @@ impl Client {
 
     /// Whether it may see the object `code`.
     pub fn sees(&self, code: &str) -> bool {
-        self.first_party || self.objects.iter().any(|attached| attached == code)
+        self.first_party || self.objects.iter().any(|name| is_named(name, code))
+    }
+
+    /// The objects that it may see.
+    pub fn object_scope(&self) -> ObjectScope {
+        if self.first_party { ObjectScope::All } else { ObjectScope::Attached(self.objects.clone()) }
+    }
+
+    /// The codes of the objects attached to it, one by one: what a request asks for that names none.
+    pub fn attached_codes(&self) -> Vec<String> {
+        self.objects.iter().filter(|name| !name.ends_with('*')).cloned().collect()
     }
 
     /// Whether `given` is one of its `redirect_uris`.

@@ -27,6 +27,7 @@ pub mod refresh_token;
 pub mod registration;
 pub mod request_object;
 pub mod session_state;
+pub mod subject_ids;
 #[cfg(test)]
 mod testing;
 pub mod throttle;

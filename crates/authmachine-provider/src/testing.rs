@@ -11,6 +11,7 @@ use crate::client_metadata::ClientMetadata;
 use crate::consent::Consent;
 use crate::grant::{Grant, GrantFacts};
 use crate::ids::{ClientId, GrantId, SessionId, UserId};
+use crate::subject_ids::SubjectIds;
 use crate::user::{User, UserStatus};
 
 pub(crate) const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
@@ -73,6 +74,8 @@ pub(crate) fn shop() -> Client {
         redirect_uris: vec!["https://shop.example/cb".to_owned()],
         post_logout_redirect_uris: vec!["https://shop.example/bye".to_owned()],
         objects: Vec::new(),
+        subject_ids: SubjectIds::Sub,
+        permissions_in_id_token: false,
         metadata: ClientMetadata::default(),
         registration_sha256: None,
         disabled: false,

@@ -5,6 +5,7 @@ use authmachine_provider::api_token::ApiToken;
 use authmachine_provider::client::ObjectScope;
 use authmachine_provider::handle::Presented;
 use authmachine_provider::ids::ApiTokenId;
+use authmachine_provider::subject_ids::SubjectIds;
 
 use crate::error::StoreError;
 use crate::statements::statements;
@@ -14,7 +15,7 @@ use crate::value::{Row, json, params};
 /// The columns that [`read`] reads.
 macro_rules! columns {
     () => {
-        "id, name, scopes, all_objects, objects, created_at, expires_at, revoked_at, last_used_at"
+        "id, name, scopes, all_objects, objects, subject_ids, created_at, expires_at, revoked_at, last_used_at"
     };
 }
 
@@ -27,6 +28,7 @@ fn read(row: &mut Row<'_>) -> Result<ApiToken, StoreError> {
         name,
         scopes,
         objects: if all { ObjectScope::All } else { ObjectScope::Attached(attached) },
+        subject_ids: row.word(SubjectIds::from_word)?,
         created_at: row.get()?,
         expires_at: row.get()?,
         revoked_at: row.get()?,
@@ -37,8 +39,8 @@ fn read(row: &mut Row<'_>) -> Result<ApiToken, StoreError> {
 statements! {
     FIND = concat!("SELECT ", columns!(), " FROM api_tokens WHERE id = $1 AND sha256 = $2");
     LIST = concat!("SELECT ", columns!(), " FROM api_tokens ORDER BY id");
-    INSERT = "INSERT INTO api_tokens (id, name, sha256, scopes, all_objects, objects, created_at, expires_at, revoked_at,
-        last_used_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (name) DO NOTHING";
+    INSERT = "INSERT INTO api_tokens (id, name, sha256, scopes, all_objects, objects, subject_ids, created_at, expires_at,
+        revoked_at, last_used_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT (name) DO NOTHING";
     REVOKE = "UPDATE api_tokens SET revoked_at = $1 WHERE name = $2 AND revoked_at IS NULL RETURNING id";
     TOUCH = "UPDATE api_tokens SET last_used_at = $1 WHERE id = $2 AND (last_used_at IS NULL OR last_used_at < $1)";
 }
@@ -69,6 +71,7 @@ impl Tx {
             &token.scopes,
             all,
             json(&attached),
+            token.subject_ids.as_str(),
             token.created_at,
             token.expires_at,
             token.revoked_at,

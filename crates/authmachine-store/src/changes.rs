@@ -4,12 +4,14 @@
 //! never pass through it.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use authmachine_provider::Timestamp;
 use authmachine_provider::ids::{ClientId, GroupId, ObjectId};
 use authmachine_provider::permission_records::{Holder, Target};
 
-use crate::dialect::SQLITE_DATA_VERSION;
+use crate::dialect::{POSTGRES_CLOCK, SQLITE_DATA_VERSION};
+use crate::engine::Connection;
 use crate::error::StoreError;
 use crate::statements::statements;
 use crate::unit::{Reads, Tx};
@@ -98,6 +100,14 @@ impl Reads {
         })
     }
 
+    /// The database's own clock; none of an embedded one, which has ours.
+    pub fn clock(&mut self) -> Result<Option<Timestamp>, StoreError> {
+        match self.connection {
+            Connection::Sqlite(_) => Ok(None),
+            Connection::Postgres(_) => self.one(POSTGRES_CLOCK, &[], |row| row.get()),
+        }
+    }
+
     /// On SQLite: a number that changes when another connection, of this process or another, has written anything.
     pub(crate) fn data_version(&mut self) -> Result<i64, StoreError> {
         self.one(SQLITE_DATA_VERSION, &[], |row| row.get()).map(Option::unwrap_or_default)
@@ -142,6 +152,10 @@ impl Tx {
             place.group,
         ];
         self.run(INSERT, values)?;
+        let newest = Arc::clone(&self.newest);
+        self.after_commit(Box::new(move || {
+            newest.fetch_max(revision, Relaxed);
+        }));
         Ok(revision)
     }
 }

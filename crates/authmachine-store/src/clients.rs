@@ -8,6 +8,7 @@ use authmachine_protocol::{ClientAuthMethod, GrantType};
 use authmachine_provider::Timestamp;
 use authmachine_provider::client::{Client, PkceRule};
 use authmachine_provider::ids::{ClientId, SessionId};
+use authmachine_provider::subject_ids::SubjectIds;
 
 use crate::changes::CLIENT;
 use crate::client_cache::AsOf;
@@ -31,7 +32,7 @@ macro_rules! select {
             "SELECT clients.id, clients.client_id, clients.name, clients.secret_hmac, clients.auth_method, clients.kind,
                 clients.first_party, clients.pkce, clients.grant_types, clients.response_types, clients.scopes,
                 clients.id_token_alg, clients.userinfo_alg, clients.sector, clients.metadata, clients.registration_sha256,
-                clients.objects, clients.disabled, clients.created_at, client_uris.kind, client_uris.uri FROM ",
+                clients.objects, clients.subject_ids, clients.permissions_in_id_token, clients.disabled, clients.created_at, client_uris.kind, client_uris.uri FROM ",
             $from,
             " LEFT JOIN client_uris ON client_uris.client_id = clients.id ",
             $rest,
@@ -49,11 +50,13 @@ statements! {
     LIST_OF_SESSION = select!("session_clients JOIN clients ON clients.id = session_clients.client_id",
         "WHERE session_clients.session_id = $1");
     INSERT = "INSERT INTO clients (id, client_id, name, secret_hmac, auth_method, kind, first_party, pkce, grant_types,
-        response_types, scopes, id_token_alg, userinfo_alg, sector, metadata, registration_sha256, objects, disabled, created_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19) ON CONFLICT (client_id) DO NOTHING";
+        response_types, scopes, id_token_alg, userinfo_alg, sector, metadata, registration_sha256, objects,
+        subject_ids, permissions_in_id_token, disabled, created_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21) ON CONFLICT (client_id) DO NOTHING";
     UPDATE = "UPDATE clients SET name = $1, secret_hmac = $2, auth_method = $3, kind = $4, first_party = $5, pkce = $6,
         grant_types = $7, response_types = $8, scopes = $9, id_token_alg = $10, userinfo_alg = $11,
-        sector = $12, metadata = $13, registration_sha256 = $14, objects = $15, disabled = $16 WHERE id = $17";
+        sector = $12, metadata = $13, registration_sha256 = $14, objects = $15, subject_ids = $16,
+        permissions_in_id_token = $17, disabled = $18 WHERE id = $19";
     SET_SECRET = "UPDATE clients SET secret_hmac = $1 WHERE id = $2";
     SET_TRUSTED = "UPDATE clients SET trusted = $1 WHERE id = $2";
     INSERT_URI = "INSERT INTO client_uris (client_id, kind, place, uri) VALUES ($1, $2, $3, $4)";
@@ -91,6 +94,8 @@ fn read(row: &mut Row<'_>) -> Result<Client, StoreError> {
         metadata: row.json()?,
         registration_sha256: row.get()?,
         objects: row.json()?,
+        subject_ids: row.word(SubjectIds::from_word)?,
+        permissions_in_id_token: row.get()?,
         disabled: row.get()?,
         created_at: row.get()?,
         redirect_uris: Vec::new(),
@@ -222,6 +227,8 @@ impl Tx {
                 json(&client.metadata),
                 client.registration_sha256.as_ref(),
                 json(&client.objects),
+                client.subject_ids.as_str(),
+                client.permissions_in_id_token,
                 client.disabled,
                 client.created_at,
             ],
@@ -296,6 +303,8 @@ impl Tx {
                 json(&client.metadata),
                 client.registration_sha256.as_ref(),
                 json(&client.objects),
+                client.subject_ids.as_str(),
+                client.permissions_in_id_token,
                 client.disabled,
                 client.id,
             ],

@@ -19,6 +19,8 @@ pub(crate) const SQLITE_BEGIN_VIEW: &str = "BEGIN DEFERRED";
 pub(crate) const POSTGRES_BEGIN_VIEW: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 /// SQLite's number that changes when another connection has written (<https://sqlite.org/pragma.html#pragma_data_version>).
 pub(crate) const SQLITE_DATA_VERSION: &str = "PRAGMA data_version";
+/// The server's clock, in milliseconds since 1970.
+pub(crate) const POSTGRES_CLOCK: &str = "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)";
 /// Whatever the server's defaults are.
 pub(crate) const POSTGRES_BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
 /// For each new connection: a statement that hangs is cut, and a transaction that we forgot ends.

@@ -4,6 +4,7 @@ pub(crate) mod postgres;
 pub(crate) mod sqlite;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
 use std::time::Instant;
 
 use crate::client_cache::ClientCache;
@@ -91,6 +92,8 @@ pub(crate) struct Shared {
     pub(crate) faults: Arc<Faults>,
     pub(crate) memory: Arc<ClientCache>,
     pub(crate) counted_names: Arc<CountedNames>,
+    /// The newest change that was written through this store.
+    pub(crate) newest: Arc<AtomicI64>,
     pub(crate) counters: Counters,
 }
 

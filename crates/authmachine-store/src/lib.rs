@@ -34,6 +34,7 @@ mod signing_keys;
 mod statements;
 mod stats;
 mod store;
+mod subjects;
 mod throttles;
 mod unit;
 mod users;
@@ -86,6 +87,7 @@ pub(crate) const STATEMENTS: &[&[(&str, &str)]] = &[
     refresh_families::STATEMENTS,
     sessions::STATEMENTS,
     signing_keys::STATEMENTS,
+    subjects::STATEMENTS,
     throttles::STATEMENTS,
     users::STATEMENTS,
 ];

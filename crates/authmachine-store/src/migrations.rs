@@ -31,6 +31,7 @@ const STEPS: &[Step] = steps![
     6 "0006_client_logos",
     7 "0007_assertions",
     8 "0008_permissions",
+    9 "0009_subject_ids",
 ];
 
 const NEWEST: i64 = STEPS[STEPS.len() - 1].version;

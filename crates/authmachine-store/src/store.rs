@@ -3,6 +3,7 @@
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -89,6 +90,7 @@ impl Store {
             faults: Arc::new(Faults::default()),
             memory: Arc::new(ClientCache::new(settings.trusted_for)),
             counted_names: Arc::new(CountedNames::new()),
+            newest: Arc::default(),
             counters: Counters::default(),
         });
         match settings.database {
@@ -258,6 +260,12 @@ impl Store {
         let mut link = postgres::Link::new(config);
         link.open().map_err(|failure| failure.error)?;
         Ok(Reads::new(Connection::Postgres(Box::new(link)), shared))
+    }
+
+    /// The revision of the newest change that was written through this store, here and not by others: after its commit whoever has
+    /// something in memory knows that it is behind. 0 before the first; too high when a commit was lost.
+    pub fn newest_revision(&self) -> u64 {
+        u64::try_from(self.inner.shared.newest.load(Relaxed)).unwrap_or_default()
     }
 
     /// What changed of what is kept in memory (users, clients, keys, permissions: see [`Reads::list_changes`]), by this process or

@@ -2,6 +2,7 @@
 
 use std::ops::{Deref, DerefMut};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, mpsc};
 use std::time::Instant;
 
@@ -23,6 +24,8 @@ pub struct Reads {
     pub(crate) faults: Arc<Faults>,
     pub(crate) memory: Arc<ClientCache>,
     pub(crate) counted_names: Arc<CountedNames>,
+    /// The newest change of this store's own.
+    pub(crate) newest: Arc<AtomicI64>,
     /// Whether this is a unit of work, which sees what is not committed yet.
     pub(crate) writes: bool,
     pub(crate) failure: Option<Failure>,
@@ -57,7 +60,8 @@ impl Reads {
     pub(crate) fn new(connection: Connection, shared: &Shared) -> Self {
         let (faults, memory) = (Arc::clone(&shared.faults), Arc::clone(&shared.memory));
         let counted_names = Arc::clone(&shared.counted_names);
-        Self { connection, faults, memory, counted_names, writes: false, failure: None }
+        let newest = Arc::clone(&shared.newest);
+        Self { connection, faults, memory, counted_names, newest, writes: false, failure: None }
     }
 
     fn call<T>(&mut self, call: impl FnOnce(&mut Connection) -> Result<T, Failure>) -> Result<T, StoreError> {

@@ -11,6 +11,7 @@ use authmachine_provider::client::{Client, PkceRule};
 use authmachine_provider::client_assertion::TYPE as ASSERTION_TYPE;
 use authmachine_provider::client_metadata::ClientMetadata;
 use authmachine_provider::ids::ClientId;
+use authmachine_provider::subject_ids::SubjectIds;
 use serde_json::{Value, json};
 
 use crate::answer::Answer;
@@ -60,6 +61,8 @@ impl ClientBuilder {
             redirect_uris: vec![format!("https://{client_id}.example/callback")],
             post_logout_redirect_uris: vec![format!("https://{client_id}.example/bye")],
             objects: Vec::new(),
+            subject_ids: SubjectIds::default(),
+            permissions_in_id_token: false,
             metadata: ClientMetadata::default(),
             registration_sha256: None,
             disabled: false,

@@ -9,6 +9,7 @@ use authmachine_provider::permission_records::{
     Delegable, Group, Holder, Member, Membership, Named, Object, Origin, PermissionGrant, PermissionType,
     Source, Target, Validity,
 };
+use authmachine_provider::subject_ids::SubjectIds;
 
 use crate::answer::Answer;
 use crate::server::TestServer;
@@ -106,6 +107,7 @@ impl TestServer {
             name: name.to_owned(),
             scopes: Scopes::parse("permissions:read").expect("a scope"),
             objects: ObjectScope::All,
+            subject_ids: SubjectIds::default(),
             created_at: now,
             expires_at: None,
             revoked_at: None,

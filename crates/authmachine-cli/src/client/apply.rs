@@ -4,12 +4,12 @@ use std::path::Path;
 
 use anyhow::{Context as _, Error, Result, anyhow, bail};
 use authmachine_jose::{Algorithm, JwkSet};
-use authmachine_permissions::check_object_code;
 use authmachine_protocol::redirect_uri::{self, ClientKind};
 use authmachine_protocol::{ClientAuthMethod, GrantType, Scopes};
 use authmachine_provider::client::Client;
 use authmachine_provider::client_metadata::RequestObjectAlg;
 use authmachine_provider::registration::{RegistrationError, check_addresses};
+use authmachine_provider::subject_ids::SubjectIds;
 use authmachine_server::keys;
 use serde_json::Value;
 
@@ -64,14 +64,14 @@ pub(super) fn apply(installation: &Installation, client: &mut Client, facts: Fac
     {
         bail!("--require-signed-request-object and --request-object-alg none exclude each other");
     }
-    for code in &facts.objects {
-        check_object_code(code).with_context(|| format!("the object code {code:?} cannot be used"))?;
-    }
+    object::check_scope(&facts.objects)?;
     object::note_unknown(installation, &facts.objects)?;
     replace(&mut client.objects, facts.objects);
     if client.first_party && !client.objects.is_empty() {
         output::note("A first-party client sees every object, whatever --objects says");
     }
+    client.subject_ids = facts.subject_ids.unwrap_or(client.subject_ids);
+    client.permissions_in_id_token |= facts.permissions_in_id_token;
     replace(&mut client.grant_types, facts.grant_type);
     replace(&mut client.response_types, facts.response_type);
     if !facts.scope.is_empty() {
@@ -125,6 +125,8 @@ pub(super) fn unset(client: &mut Client, facts: &[Optional]) {
             Optional::FrontchannelLogoutUri => metadata.frontchannel_logout_uri = None,
             Optional::BackchannelLogoutUri => metadata.backchannel_logout_uri = None,
             Optional::Objects => client.objects.clear(),
+            Optional::SubjectIds => client.subject_ids = SubjectIds::default(),
+            Optional::PermissionsInIdToken => client.permissions_in_id_token = false,
             Optional::UserinfoAlg => client.userinfo_alg = None,
             Optional::Pkce => client.pkce = None,
             Optional::AuthMethod => client.auth_method = None,

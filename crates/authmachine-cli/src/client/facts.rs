@@ -6,10 +6,11 @@ use authmachine_jose::Algorithm;
 use authmachine_protocol::redirect_uri;
 use authmachine_protocol::{ClientAuthMethod, GrantType, ResponseType, Scopes};
 use authmachine_provider::client::PkceRule;
+use authmachine_provider::subject_ids::SubjectIds;
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueEnum};
 
-use crate::when;
+use crate::{api_token, when};
 
 /// What `client add` and `client set` have in common.
 #[derive(Args)]
@@ -29,9 +30,17 @@ pub(crate) struct Facts {
     /// Where it is told that a session has ended, from server to server
     #[arg(long, value_name = "URI")]
     pub(super) backchannel_logout_uri: Option<String>,
-    /// Codes of the objects whose permissions it may see; first-party clients see all, others by default none
+    /// Codes of the objects whose permissions it may see, or the beginning of codes and `*`; first-party clients see all, others by
+    /// default none
     #[arg(long, value_name = "CODE", num_args = 1..)]
     pub(super) objects: Vec<String>,
+    /// What it means by the id of a user when it asks by AuthZEN, for which it needs the scope authzen: sub (the default), username
+    /// or email
+    #[arg(long, value_name = "IDS", value_parser = api_token::subject_ids)]
+    pub(super) subject_ids: Option<SubjectIds>,
+    /// Puts the permissions that a request asks for into ID tokens too, while they fit
+    #[arg(long)]
+    pub(super) permissions_in_id_token: bool,
     /// A grant type; a new client has these beside authorization_code and refresh_token
     #[arg(long, value_name = "G", num_args = 1.., value_parser = grant_type)]
     pub(super) grant_type: Vec<GrantType>,
@@ -111,6 +120,8 @@ pub(crate) enum Optional {
     FrontchannelLogoutUri,
     BackchannelLogoutUri,
     Objects,
+    SubjectIds,
+    PermissionsInIdToken,
     UserinfoAlg,
     Pkce,
     AuthMethod,

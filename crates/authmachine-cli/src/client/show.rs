@@ -80,6 +80,8 @@ pub(super) fn view(client: &Client) -> Map<String, Value> {
         "pkce": client.pkce.map(PkceRule::as_str),
         "sector": client.sector,
         "objects": client.objects,
+        "subject_ids": client.subject_ids.as_str(),
+        "permissions_in_id_token": client.permissions_in_id_token,
         "disabled": client.disabled,
         "created_at": when::rfc3339_of(client.created_at),
     });

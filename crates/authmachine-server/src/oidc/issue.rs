@@ -20,6 +20,7 @@ use crate::app::App;
 use crate::browser::SignedIn;
 use crate::error::{OAuthError, PageError};
 use crate::oidc::authorization_response::Reply;
+use crate::oidc::permissions_claim::InIdToken;
 use crate::oidc::{id_token, registration};
 use crate::random;
 
@@ -72,7 +73,7 @@ impl Issue {
             // The empty list asks for the objects attached to the client: named now, evaluated live.
             userinfo_permissions: request.claims.userinfo_permissions.as_ref().map(|codes| {
                 match codes.is_empty() {
-                    true => client.objects.clone(),
+                    true => client.attached_codes(),
                     false => codes.clone(),
                 }
             }),
@@ -150,7 +151,14 @@ impl Issue {
                 false => Ok(None),
             })
             .await?;
-        Ok(issued.map(|issued| issue.answer(app, &issued)))
+        let Some(issued) = issued else { return Ok(None) };
+        let permissions = match &issued {
+            Issued::Tokens(tokens) if issue.response_type.has_id_token() => {
+                InIdToken::of(app, &issue.client, &tokens.facts, issue.now).await
+            }
+            _ => InIdToken::Nothing,
+        };
+        Ok(Some(issue.answer(app, &issued, &permissions)))
     }
 
     fn save(&self, tx: &mut Tx) -> Result<Issued, StoreError> {
@@ -202,7 +210,7 @@ impl Issue {
     }
 
     /// The answer (RFC 6749 §4.1.2, §4.2.2; OIDC Core §3.2.2.5, §3.3.2.5). Called after the commit: signing needs no transaction.
-    fn answer(&self, app: &App, issued: &Issued) -> Response {
+    fn answer(&self, app: &App, issued: &Issued, permissions: &InIdToken) -> Response {
         let code = self.code.as_ref().map(|(_, handle)| handle.reveal());
         let mut answer: Vec<(&str, &str)> = code.map(|code| ("code", code)).into_iter().collect();
         let (expires_in, scopes, id_token);
@@ -218,7 +226,7 @@ impl Issue {
                     answer.extend([("expires_in", expires_in.as_str()), ("scope", scopes.as_str())]);
                 }
                 if self.response_type.has_id_token() {
-                    match self.id_token(app, tokens, access_token, code) {
+                    match self.id_token(app, tokens, permissions, access_token, code) {
                         Ok(token) => id_token = token,
                         Err(error) => return self.reply.refuse(app, error.code, &error.description),
                     }
@@ -238,6 +246,7 @@ impl Issue {
         &self,
         app: &App,
         tokens: &Tokens,
+        permissions: &InIdToken,
         access_token: Option<&str>,
         code: Option<&str>,
     ) -> Result<String, OAuthError> {
@@ -253,6 +262,7 @@ impl Issue {
             with_nonce: true,
             access_token,
             code,
+            permissions,
         };
         id_token::make(app, &subject, self.now)
     }

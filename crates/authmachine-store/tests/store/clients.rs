@@ -3,6 +3,7 @@ use authmachine_protocol::redirect_uri::ClientKind;
 use authmachine_protocol::{ClientAuthMethod, GrantType, ResponseType, Scopes};
 use authmachine_provider::client::Client;
 use authmachine_provider::client_metadata::ClientMetadata;
+use authmachine_provider::subject_ids::SubjectIds;
 use authmachine_store::{Logo, StoreError};
 
 use crate::records::{NOW, client, grant, session, user};
@@ -27,6 +28,8 @@ fn bare(client_id: &str) -> Client {
         redirect_uris: Vec::new(),
         post_logout_redirect_uris: Vec::new(),
         objects: Vec::new(),
+        subject_ids: SubjectIds::Sub,
+        permissions_in_id_token: false,
         disabled: true,
         ..client(client_id)
     }

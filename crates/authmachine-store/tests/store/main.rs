@@ -21,6 +21,7 @@ mod permissions;
 mod records;
 mod sessions;
 mod signing_keys;
+mod subjects;
 mod support;
 mod throttles;
 mod tokens;

@@ -27,6 +27,7 @@ use authmachine_provider::permission_records::{
     Source, Target, Validity,
 };
 use authmachine_provider::refresh_token::RefreshFamily;
+use authmachine_provider::subject_ids::SubjectIds;
 use authmachine_provider::user::{User, UserStatus};
 use authmachine_store::{StoreError, Tx};
 use serde_json::json;
@@ -107,6 +108,8 @@ pub(crate) fn client(client_id: &str) -> Client {
         redirect_uris: vec!["https://shop.example/b".to_owned(), "https://shop.example/a".to_owned()],
         post_logout_redirect_uris: vec![format!("https://shop.example/{client_id}/bye")],
         objects: vec!["obj2".to_owned(), "obj1".to_owned()],
+        subject_ids: SubjectIds::Username,
+        permissions_in_id_token: true,
         disabled: false,
         created_at: NOW,
     }
@@ -304,6 +307,7 @@ pub(crate) fn api_token(name: &str) -> ApiToken {
         name: name.to_owned(),
         scopes: scopes("permissions:read"),
         objects: ObjectScope::Attached(vec!["obj1".to_owned(), "obj2".to_owned()]),
+        subject_ids: SubjectIds::Email,
         created_at: NOW,
         expires_at: Some(LATER),
         revoked_at: None,
