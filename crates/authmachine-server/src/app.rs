@@ -21,6 +21,7 @@ use crate::oidc::back_channel_logout::Deliveries;
 use crate::oidc::check_session;
 use crate::oidc::discovery::Documents;
 use crate::passwords::PasswordHasher;
+use crate::permissions::Permissions;
 use crate::secrets::Secrets;
 use crate::settings::Settings;
 
@@ -50,6 +51,8 @@ pub struct Inner {
     pub client_keys: ClientKeys,
     /// What sign-outs and the job that tells clients of them tell each other.
     pub deliveries: Deliveries,
+    /// Who may do what, as far as this node knows it.
+    pub permissions: Permissions,
     /// Counters.
     pub metrics: Metrics,
     has_keys: SetOnce<()>,
@@ -122,7 +125,8 @@ impl App {
         let site = Arc::new(Site::new(settings.brand.clone(), ""));
         // Drawn by lot, two of 64 numbers would be the same too often.
         let node = store.write(Instant::now() + START_DEADLINE, |tx| tx.next_node()).await?;
-        let metrics = Metrics::new(fetcher.counters());
+        let permissions = Permissions::default();
+        let metrics = Metrics::new(fetcher.counters(), permissions.counters.clone());
         metrics.set_keys(current.keys.times(clock.now()));
         Ok(Self(Arc::new(Inner {
             settings,
@@ -132,6 +136,7 @@ impl App {
             secrets,
             passwords: PasswordHasher::default(),
             site,
+            permissions,
             metrics,
             fetcher,
             client_keys: ClientKeys::default(),

@@ -1,6 +1,9 @@
 //! Errors, one type for each surface; each is turned into an answer, and logged, here.
 
+use std::borrow::Cow;
+
 use authmachine_pages::{ErrorKind, ErrorPage, Lang};
+use authmachine_permissions::TooMany;
 use authmachine_protocol::{ErrorBody, ErrorCode};
 use authmachine_provider::authorization_code::CodeError;
 use authmachine_provider::client::ClientAuthError;
@@ -13,8 +16,8 @@ use axum::response::{IntoResponse, Response};
 
 use crate::app::App;
 use crate::middleware::current_request_id;
-use crate::request::ApiTokenRefusal;
-use crate::{browser, oidc};
+use crate::request::{ApiTokenRefusal, FormRefusal};
+use crate::{authzen, browser, oidc};
 
 /// How an OAuth endpoint refuses (RFC 6749 §5.2, RFC 6750 §3.1).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -356,6 +359,105 @@ impl IntoResponse for ApiError {
     }
 }
 
+/// How the AuthZEN endpoints refuse: a status and a message, which says nothing of any policy (Authorization API 1.0 §10.1.2).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccessError {
+    /// The status.
+    pub status: StatusCode,
+    /// A fixed text, never an echo.
+    pub message: Cow<'static, str>,
+    /// `Retry-After`, in seconds.
+    pub retry_after_s: Option<i64>,
+}
+
+impl AccessError {
+    /// An error with a status and a text.
+    pub fn new(status: StatusCode, message: impl Into<Cow<'static, str>>) -> Self {
+        Self { status, message: message.into(), retry_after_s: None }
+    }
+
+    /// Nobody, or nobody that can be believed: 401 with challenges.
+    pub fn unauthorized(message: &'static str) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, message)
+    }
+
+    /// Somebody who may not ask.
+    pub fn insufficient_scope() -> Self {
+        Self::new(StatusCode::FORBIDDEN, "These credentials do not have the scope authzen.")
+    }
+
+    fn unavailable(status: StatusCode) -> Self {
+        let retry_after_s = (status == StatusCode::SERVICE_UNAVAILABLE).then_some(RETRY_AFTER_S);
+        Self { retry_after_s, ..Self::new(status, "The server cannot answer just now.") }
+    }
+}
+
+impl From<StoreError> for AccessError {
+    fn from(error: StoreError) -> Self {
+        Self::unavailable(log_store(&error).0)
+    }
+}
+
+impl From<TooMany> for AccessError {
+    fn from(error: TooMany) -> Self {
+        tracing::info!("A search is refused: {error}");
+        Self::new(StatusCode::BAD_REQUEST, "There is too much to find: narrow the search.")
+    }
+}
+
+impl From<OAuthError> for AccessError {
+    fn from(error: OAuthError) -> Self {
+        Self { retry_after_s: error.retry_after_s, ..Self::new(error.status, error.description) }
+    }
+}
+
+impl From<FormRefusal> for AccessError {
+    fn from(refusal: FormRefusal) -> Self {
+        let (status, message) = match refusal {
+            FormRefusal::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "The body is too large."),
+            FormRefusal::Slow => (StatusCode::REQUEST_TIMEOUT, "The body did not arrive in time."),
+            FormRefusal::ContentType => (StatusCode::BAD_REQUEST, "The Content-Type cannot be read."),
+            FormRefusal::Malformed(why) => (StatusCode::BAD_REQUEST, why),
+        };
+        Self::new(status, message)
+    }
+}
+
+impl From<ApiTokenRefusal> for AccessError {
+    fn from(refusal: ApiTokenRefusal) -> Self {
+        match refusal {
+            ApiTokenRefusal::Unknown => Self::unauthorized("The token is unknown, expired or revoked."),
+            ApiTokenRefusal::Throttled(seconds) => Self {
+                retry_after_s: Some(seconds),
+                ..Self::new(StatusCode::TOO_MANY_REQUESTS, "Too many wrong tokens; try again later.")
+            },
+            ApiTokenRefusal::Store(error) => error.into(),
+        }
+    }
+}
+
+impl IntoResponse for AccessError {
+    fn into_response(self) -> Response {
+        tracing::info!(status = self.status.as_u16(), "Refused: {}", self.message);
+        let plain = HeaderValue::from_static("text/plain; charset=utf-8");
+        let mut response =
+            (self.status, [(header::CONTENT_TYPE, plain)], self.message.into_owned()).into_response();
+        let headers = response.headers_mut();
+        let challenges: &[&'static str] = match self.status {
+            StatusCode::UNAUTHORIZED => &[r#"Bearer realm="authmachine""#, r#"Basic realm="authmachine""#],
+            StatusCode::FORBIDDEN => &[r#"Bearer error="insufficient_scope", scope="authzen""#],
+            _ => &[],
+        };
+        for challenge in challenges {
+            headers.append(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        }
+        if let Some(seconds) = self.retry_after_s {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+}
+
 /// What programs read when their handler gave no answer: an error of the surface that they asked.
 pub(crate) fn failure_for_programs(uri: &Uri, kind: ErrorKind) -> Option<Response> {
     let (status, code) = match kind {
@@ -367,6 +469,9 @@ pub(crate) fn failure_for_programs(uri: &Uri, kind: ErrorKind) -> Option<Respons
     if is_api(uri) {
         return Some(ApiError { retry_after_s, ..ApiError::new(status, description) }.into_response());
     }
+    if is_access(uri) {
+        return Some(AccessError::unavailable(status).into_response());
+    }
     oidc::is_for_programs(uri.path())
         .then(|| OAuthError { status, retry_after_s, ..OAuthError::new(code, description) }.into_response())
 }
@@ -375,6 +480,9 @@ pub(crate) fn failure_for_programs(uri: &Uri, kind: ErrorKind) -> Option<Respons
 pub async fn not_found(State(app): State<App>, uri: Uri, headers: HeaderMap) -> Response {
     if is_api(&uri) {
         return ApiError::new(StatusCode::NOT_FOUND, "There is nothing at this address.").into_response();
+    }
+    if is_access(&uri) {
+        return AccessError::new(StatusCode::NOT_FOUND, "There is nothing at this address.").into_response();
     }
     PageError::new(ErrorKind::NotFound).render(&app, &headers)
 }
@@ -385,9 +493,16 @@ pub async fn method_not_allowed(State(app): State<App>, uri: Uri, headers: Heade
         return ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "This address does not take that method.")
             .into_response();
     }
+    if is_access(&uri) {
+        return AccessError::new(StatusCode::METHOD_NOT_ALLOWED, "This address takes POST.").into_response();
+    }
     PageError::new(ErrorKind::MethodNotAllowed).render(&app, &headers)
 }
 
 fn is_api(uri: &Uri) -> bool {
     uri.path().starts_with("/api/")
+}
+
+fn is_access(uri: &Uri) -> bool {
+    uri.path().starts_with(authzen::BASE)
 }

@@ -12,6 +12,7 @@ use crate::app::App;
 use crate::keys;
 use crate::oidc::back_channel_logout;
 use crate::oidc::registration;
+use crate::permissions;
 
 /// How often we look whether keys or clients have changed.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
@@ -42,6 +43,7 @@ pub fn start(app: App) -> Jobs {
     jobs.spawn(keep_current(app.clone()));
     jobs.spawn(follow_key_schedule(app.clone()));
     jobs.spawn(back_channel_logout::run(app.clone()));
+    jobs.spawn(permissions::keep(app.clone()));
     jobs.spawn(clean_up(app));
     Jobs(jobs)
 }
@@ -58,15 +60,22 @@ async fn keep_current(app: App) {
     // Whoever makes the first keys loads them.
     app.wait_for_keys().await;
     let mut marker = Marker::default();
-    let mut is_stale = false;
+    let (mut is_stale, mut is_index_stale) = (false, false);
     let mut loaded_at = Instant::now();
     let mut ticks = interval(LOOK_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        match app.store.changed_since(&mut marker).await {
+        let asked_at = std::time::Instant::now();
+        let followed = async {
             // The store has its clients in memory follow.
-            Ok(changed) => is_stale |= changed.clients || changed.signing_keys,
+            let changed = app.store.changed_since(&mut marker).await?;
+            is_stale |= changed.clients || changed.signing_keys;
+            is_index_stale |= changed.anything;
+            app.permissions.follow(&app, asked_at, is_index_stale).await
+        };
+        match followed.await {
+            Ok(()) => is_index_stale = false,
             Err(error) => {
                 tracing::warn!(cause = %error, "Cannot see whether something has changed");
                 sleep(REST).await;

@@ -5,6 +5,7 @@
 
 pub mod account;
 pub mod app;
+pub mod authzen;
 pub mod browser;
 pub mod client_keys;
 pub mod clock;
@@ -20,6 +21,7 @@ pub mod metrics;
 pub mod middleware;
 pub mod oidc;
 pub mod passwords;
+pub mod permissions;
 pub mod random;
 pub mod request;
 pub mod scim;
@@ -39,6 +41,7 @@ pub fn router(app: &App) -> Router {
         .merge(oidc::routes(&app.settings))
         .merge(account::routes())
         .merge(scim::routes())
+        .merge(authzen::routes())
         .route("/assets/{name}", get(account::assets::get))
         .route("/healthz", get(health::live))
         .route("/readyz", get(health::ready))

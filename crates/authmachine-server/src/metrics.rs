@@ -17,6 +17,7 @@ use axum::response::{IntoResponse, Response};
 
 use crate::app::App;
 use crate::fetch::Fetches;
+use crate::permissions;
 
 /// `GET /metrics`.
 pub async fn get(State(app): State<App>) -> Response {
@@ -54,6 +55,7 @@ pub struct Metrics {
     /// Counted by [`crate::listen`].
     pub connections: Arc<Connections>,
     fetches: Arc<Fetches>,
+    permissions: Arc<permissions::Counters>,
 }
 
 /// What is shown of an algorithm's keys.
@@ -110,9 +112,9 @@ struct Route {
 }
 
 impl Metrics {
-    /// Counters at zero, with those of the fetcher.
-    pub fn new(fetches: Arc<Fetches>) -> Self {
-        Self { fetches, ..Self::default() }
+    /// Counters at zero, with those that others keep.
+    pub fn new(fetches: Arc<Fetches>, permissions: Arc<permissions::Counters>) -> Self {
+        Self { fetches, permissions, ..Self::default() }
     }
 
     /// Counts an answer; `route` is its template, empty when nothing matched.
@@ -254,6 +256,7 @@ impl Metrics {
             page.line("registrations_total", &format!("change=\"{word}\""), count.load(Relaxed));
         }
 
+        self.render_permissions(&mut page);
         let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner).clone();
         page.head(
             "signing_key_since_seconds",
@@ -334,6 +337,41 @@ impl Metrics {
         page.single("client_cache_hits_total", "counter", "Clients found in memory.", clients.hits);
         page.single("client_cache_misses_total", "counter", "Clients that were not there.", clients.misses);
         page.text
+    }
+
+    fn render_permissions(&self, page: &mut Page) {
+        let counters = &self.permissions;
+        page.head("permission_decisions_total", "counter", "Questions about permissions, by what answered.");
+        for (source, count) in [("index", &counters.by_index), ("database", &counters.by_store)] {
+            page.line("permission_decisions_total", &format!("source=\"{source}\""), count.load(Relaxed));
+        }
+        page.counter(
+            "permission_too_complex_total",
+            "Questions answered with no because finding out would have taken too much.",
+            &counters.too_complex,
+        );
+        page.counter(
+            "permission_checks_total",
+            "Decisions of the index that were compared with the database's.",
+            &counters.checked,
+        );
+        page.counter("permission_disagreements_total", "Those that differed: bugs.", &counters.disagreements);
+        page.counter("permission_index_builds_total", "Permission indexes built.", &counters.builds);
+        let took = seconds(counters.build_ms.load(Relaxed) * 1_000);
+        page.single("permission_index_build_seconds", "gauge", "How long the last one took.", took);
+        for (name, help, value) in [
+            ("permission_index_revision", "The revision of the index; 0: there is none.", &counters.revision),
+            ("permission_index_bytes", "What the index takes, about.", &counters.bytes),
+        ] {
+            page.single(name, "gauge", help, value.load(Relaxed));
+        }
+        let age = counters.age().as_secs_f64();
+        page.single(
+            "permission_index_age_seconds",
+            "gauge",
+            "Since when nothing was heard of the database.",
+            age,
+        );
     }
 
     fn render_routes(&self, page: &mut Page) {

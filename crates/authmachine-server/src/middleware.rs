@@ -15,6 +15,7 @@ use axum::response::Response;
 use tracing::Instrument as _;
 
 use crate::app::App;
+use crate::authzen;
 use crate::error::{self, PageError};
 
 /// The longest request target.
@@ -85,13 +86,18 @@ pub async fn around(State(app): State<App>, request: Request, next: Next) -> Res
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
     let route = route.as_ref().map_or("", MatchedPath::as_str);
+    // AuthZEN 1.0 §10.1.3: whoever asks there numbers its questions itself.
+    let asked_as = match request.uri().path().starts_with(authzen::BASE) {
+        true => request.headers().get(REQUEST_ID).cloned(),
+        false => None,
+    };
     let span = tracing::info_span!("request", id = %request_id.as_str(), method = %method, route = %route);
 
     let context = Context { request_id, address };
     let answered = CONTEXT.scope(context, answer(&app, request, next)).instrument(span.clone());
     let mut response = answered.await;
 
-    finish(&app, response.headers_mut(), route, request_id);
+    finish(&app, response.headers_mut(), route, request_id, asked_as);
     let elapsed = started.elapsed();
     app.metrics.count(route, response.status(), elapsed);
     let _in_span = span.enter();
@@ -179,7 +185,13 @@ pub const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-re
 const OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-fn finish(app: &App, headers: &mut HeaderMap, route: &str, request_id: RequestId) {
+fn finish(
+    app: &App,
+    headers: &mut HeaderMap,
+    route: &str,
+    request_id: RequestId,
+    asked_as: Option<HeaderValue>,
+) {
     headers.reserve(ALWAYS.len() + UNLESS_SAID.len() + 3);
     for (name, value) in ALWAYS {
         headers.insert(name, value);
@@ -194,7 +206,8 @@ fn finish(app: &App, headers: &mut HeaderMap, route: &str, request_id: RequestId
     if app.settings.issuer.is_https() {
         headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
     }
-    let request_id = HeaderValue::from_str(request_id.as_str()).expect("digits are a header value");
+    let own = || HeaderValue::from_str(request_id.as_str()).expect("digits are a header value");
+    let request_id = asked_as.unwrap_or_else(own);
     headers.insert(REQUEST_ID, request_id);
 }
 

@@ -57,6 +57,11 @@ pub fn is_form(headers: &HeaderMap) -> bool {
     is_of(headers, "application/x-www-form-urlencoded")
 }
 
+/// Whether the body says of itself, once, that it is JSON.
+pub fn is_json(headers: &HeaderMap) -> bool {
+    is_of(headers, "application/json") && headers.get_all(header::CONTENT_TYPE).iter().count() == 1
+}
+
 fn is_of(headers: &HeaderMap, media_type: &str) -> bool {
     headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).is_some_and(|value| {
         let essence = value.split(';').next().unwrap_or_default().trim();
@@ -72,11 +77,15 @@ pub async fn form_bytes(headers: &HeaderMap, body: Body) -> Result<Vec<u8>, Form
     if !is_form(headers) || headers.get_all(header::CONTENT_TYPE).iter().count() > 1 {
         return Err(FormRefusal::ContentType);
     }
-    bytes(body).await
+    bytes(body, MAX_FORM_BYTES).await
 }
 
-async fn bytes(body: Body) -> Result<Vec<u8>, FormRefusal> {
-    match tokio::time::timeout(BODY_DEADLINE, Limited::new(body, MAX_FORM_BYTES).collect()).await {
+/// Reads a body of at most so many bytes.
+///
+/// # Errors
+/// [`FormRefusal`].
+pub async fn bytes(body: Body, most: usize) -> Result<Vec<u8>, FormRefusal> {
+    match tokio::time::timeout(BODY_DEADLINE, Limited::new(body, most).collect()).await {
         Err(_) => Err(FormRefusal::Slow),
         Ok(Ok(collected)) => Ok(collected.to_bytes().into()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(FormRefusal::TooLarge),
@@ -97,13 +106,13 @@ pub async fn form(headers: &HeaderMap, body: Body) -> Result<Params, FormRefusal
 /// # Errors
 /// `invalid_request`.
 pub async fn json_object(headers: &HeaderMap, body: Body) -> Result<Map<String, Value>, OAuthError> {
-    if !is_of(headers, "application/json") || headers.get_all(header::CONTENT_TYPE).iter().count() > 1 {
+    if !is_json(headers) {
         return Err(OAuthError {
             status: StatusCode::UNSUPPORTED_MEDIA_TYPE,
             ..OAuthError::invalid_request("The body must be application/json.")
         });
     }
-    strict_json::parse_object(&bytes(body).await?)
+    strict_json::parse_object(&bytes(body, MAX_FORM_BYTES).await?)
         .map_err(|why| OAuthError::invalid_request(format!("The body cannot be read: {why}.")))
 }
 

@@ -1,6 +1,6 @@
 //! Keys derived from the master key, each for one purpose (checklist G7, LG5).
 
-use authmachine_jose::{MacKey, Sealer, derive_key, hex};
+use authmachine_jose::{MacKey, Sealer, constant_time_eq, derive_key, hex, sha256};
 use authmachine_provider::Timestamp;
 use base64ct::{Base64UrlUnpadded, Encoding as _};
 
@@ -13,6 +13,7 @@ pub struct Secrets {
     subjects: MacKey,
     sids: MacKey,
     browser_states: MacKey,
+    pages: MacKey,
     answers: Sealer,
     signing_keys: Sealer,
 }
@@ -35,6 +36,7 @@ impl Secrets {
             subjects: mac_key("pairwise subjects"),
             sids: mac_key("pairwise sids"),
             browser_states: mac_key("browser states"),
+            pages: mac_key("page tokens"),
             answers: Sealer::new(master_key, "refresh answers"),
             signing_keys: Sealer::new(master_key, "signing keys"),
         }
@@ -79,6 +81,27 @@ impl Secrets {
         hex(&mac[..16])
     }
 
+    /// A token that says where a page ended, for whoever asks the same question again (checklist AD8). It is the same each time, as the
+    /// answers that carry it are.
+    pub fn page_token(&self, bound_to: &str, text: &str) -> String {
+        let encode = Base64UrlUnpadded::encode_string;
+        format!("{}.{}", encode(text.as_bytes()), encode(&self.page_mac(bound_to, text)))
+    }
+
+    /// What a page token says, if it is one of ours and bound to the same.
+    pub fn open_page_token(&self, bound_to: &str, token: &str) -> Option<String> {
+        let (text, mac) = token.split_once('.')?;
+        let text = String::from_utf8(Base64UrlUnpadded::decode_vec(text).ok()?).ok()?;
+        let mac = Base64UrlUnpadded::decode_vec(mac).ok()?;
+        constant_time_eq(&mac, &self.page_mac(bound_to, &text)).then_some(text)
+    }
+
+    fn page_mac(&self, bound_to: &str, text: &str) -> [u8; 16] {
+        let place: String = hex(&sha256(bound_to.as_bytes()));
+        let mac = self.pages.mac(&[&place, text]);
+        mac[..16].try_into().expect("16 of 32 bytes")
+    }
+
     /// Seals and opens private signing keys, bound to their `kid`.
     pub fn signing_keys(&self) -> &Sealer {
         &self.signing_keys
@@ -101,6 +124,21 @@ fn in_sector(key: &MacKey, sector: Option<&str>, own: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ad8_a_page_token_opens_for_the_same_caller_and_question_alone() {
+        let secrets = Secrets::derive(&[1; 32]);
+        let token = secrets.page_token("a", "2:x");
+        assert_eq!(token, secrets.page_token("a", "2:x"), "answers are the same byte by byte");
+        assert_eq!(secrets.open_page_token("a", &token).as_deref(), Some("2:x"));
+        assert_eq!(secrets.open_page_token("b", &token), None);
+        assert_eq!(Secrets::derive(&[2; 32]).open_page_token("a", &token), None);
+        let other = secrets.page_token("a", "2:y");
+        let mixed = format!("{}.{}", token.split('.').next().expect("a text"), &other[other.len() - 22..]);
+        for forged in [mixed.as_str(), "", ".", "x", &token[..token.len() - 1], &format!("{token}A")] {
+            assert_eq!(secrets.open_page_token("a", forged), None, "{forged}");
+        }
+    }
 
     #[test]
     fn g7_jw10_what_stands_for_a_user_hangs_on_key_purpose_and_sector() {

@@ -1,8 +1,10 @@
 //! What an installation is configured to do, checked: the value that `authmachine-cli` makes from file, environment and flags.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use authmachine_pages::Brand;
+use authmachine_permissions::AnswerShape;
 use authmachine_protocol::redirect_uri;
 use authmachine_provider::client::PkceRule;
 use authmachine_provider::keys::Schedule;
@@ -38,6 +40,8 @@ pub struct Settings {
     pub min_password_characters: usize,
     /// Whom we may ask beyond the public internet.
     pub fetch: FetchSettings,
+    /// Permissions.
+    pub permissions: PermissionSettings,
 }
 
 impl Settings {
@@ -56,6 +60,7 @@ impl Settings {
             trusted_proxies: Vec::new(),
             min_password_characters: authmachine_provider::password::MIN_CHARACTERS,
             fetch: FetchSettings::default(),
+            permissions: PermissionSettings::default(),
         }
     }
 }
@@ -85,6 +90,33 @@ pub struct Registration {
 impl Default for Registration {
     fn default() -> Self {
         Self { mode: RegistrationMode::Off, max_clients: 1_000, unused_s: 30 * 86_400 }
+    }
+}
+
+/// How permissions are answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PermissionSettings {
+    /// The most memory that the index may take, about; 0: there is none.
+    pub index_max_bytes: usize,
+    /// The shape of the permission call's answer.
+    pub answer_shape: AnswerShape,
+    /// Whether who borrows a right must meet the conditions of the lender's grant too.
+    pub giver_conditions_bind_taker: bool,
+    /// So long after the last look at the database the index is believed.
+    pub believed_for: Duration,
+    /// One in so many decisions of the index is compared with the database's.
+    pub sample_one_in: u64,
+}
+
+impl Default for PermissionSettings {
+    fn default() -> Self {
+        Self {
+            index_max_bytes: 1 << 30,
+            answer_shape: AnswerShape::Merged,
+            giver_conditions_bind_taker: false,
+            believed_for: Duration::from_secs(10),
+            sample_one_in: 1_000,
+        }
     }
 }
 

@@ -11,11 +11,12 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use authmachine_pages::Brand;
+use authmachine_permissions::AnswerShape;
 use authmachine_provider::client::PkceRule;
 use authmachine_provider::keys::Schedule;
 use authmachine_provider::{lives, password};
 use authmachine_server::fetch::FetchSettings;
-use authmachine_server::settings::{Registration, RegistrationMode};
+use authmachine_server::settings::{PermissionSettings, Registration, RegistrationMode};
 use authmachine_server::{Issuer, Settings};
 use authmachine_store::settings::{Database, Synchronous};
 
@@ -67,6 +68,7 @@ pub(crate) struct Config {
     pub(crate) unsigned_request_objects: bool,
     pub(crate) unsigned_id_tokens: bool,
     registration: Registration,
+    permissions: PermissionSettings,
     /// Whether the installation is there to be certified.
     pub(crate) is_for_conformance: bool,
     /// Where the database was named.
@@ -165,6 +167,7 @@ impl Config {
             pkce,
             oidc,
             registration,
+            permissions,
             fetch,
             lives,
             keys,
@@ -274,6 +277,21 @@ impl Config {
             },
             unused_s: check.seconds(&registration.unused, 3_600, YEARS),
         };
+        let permissions = PermissionSettings {
+            index_max_bytes: usize::try_from(check.between(&permissions.index_max_mib, 0..=1 << 20))
+                .unwrap_or(0)
+                << 20,
+            answer_shape: check
+                .read(&permissions.answer_shape, |word| match word {
+                    "merged" => Ok(AnswerShape::Merged),
+                    "wrapped" => Ok(AnswerShape::Wrapped),
+                    "flat" => Ok(AnswerShape::Flat),
+                    _ => Err(format!("{word:?} is not merged, wrapped or flat")),
+                })
+                .unwrap_or_default(),
+            giver_conditions_bind_taker: permissions.giver_conditions_bind_taker.value,
+            ..PermissionSettings::default()
+        };
         let pkce = match pkce.required.is_default && is_for_conformance {
             true => Some(PkceRule::Public),
             false => check.read(&pkce.required, |word| {
@@ -333,6 +351,7 @@ impl Config {
             unsigned_request_objects,
             unsigned_id_tokens,
             registration,
+            permissions,
             is_for_conformance,
             log: Log { json: json.unwrap_or(false), level: level.unwrap_or(tracing::Level::INFO) },
             database_place,
@@ -366,6 +385,7 @@ impl Config {
             unsigned_request_objects: self.unsigned_request_objects,
             unsigned_id_tokens: self.unsigned_id_tokens,
             registration: self.registration,
+            permissions: self.permissions,
             brand: self.brand.clone(),
             trusted_proxies: self.trusted_proxies.clone(),
             fetch: self.fetch.clone(),

@@ -137,6 +137,18 @@ sections! {
         unused: Seconds = "30d",
     }
 
+    /// Who may do what.
+    permissions: Permissions {
+        /// The most memory, in MiB, that the index of permissions may take: about 30 for a million grants. Above it, and with `0`,
+        /// each question goes to the database.
+        index_max_mib: i64 = "1024",
+        /// The shape of the permission call's answer. `merged`: for old and new AuthMachine clients at once; `wrapped`: `is_superuser`
+        /// and `permissions` alone, for new ones; `flat`: the objects alone, for old ones.
+        answer_shape: String = "merged",
+        /// Whether who borrowed a right must meet the conditions of the lender's own grant too.
+        giver_conditions_bind_taker: bool = "false",
+    }
+
     /// What the server fetches by itself from addresses that clients name: key sets, request objects, sector documents; and where it
     /// sends logout tokens. Always public addresses and https, but for these.
     fetch: Fetch {

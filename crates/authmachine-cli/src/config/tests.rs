@@ -173,6 +173,26 @@ fn op2_later_wins_file_environment_flag() {
 }
 
 #[test]
+fn permissions_have_a_ceiling_and_a_shape() {
+    use authmachine_permissions::AnswerShape;
+    let read = |file: &str| {
+        check(&format!("[permissions]\n{file}"), &[], &Flags::default())
+            .map(|config| config.settings(1).permissions)
+    };
+    let usual = read("").expect("legal");
+    assert_eq!((usual.index_max_bytes, usual.answer_shape), (1 << 30, AnswerShape::Merged));
+    let set = read("index_max_mib = 0\nanswer_shape = \"flat\"\ngiver_conditions_bind_taker = true")
+        .expect("legal");
+    assert_eq!(
+        (set.index_max_bytes, set.answer_shape, set.giver_conditions_bind_taker),
+        (0, AnswerShape::Flat, true)
+    );
+    for bad in ["index_max_mib = -1", "answer_shape = \"round\""] {
+        assert!(read(bad).is_err(), "{bad}");
+    }
+}
+
+#[test]
 fn the_profile_conformance_turns_on_what_nobody_set() {
     let read = |file: &str, environment: &[_]| {
         let settings = check(file, environment, &Flags::default()).expect("legal").settings(1);

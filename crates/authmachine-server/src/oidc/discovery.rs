@@ -109,7 +109,7 @@ pub fn metadata_of(settings: &Settings, keys: &KeyRing) -> ProviderMetadata {
         introspection_endpoint_auth_methods_supported: confidential,
         introspection_endpoint_auth_signing_alg_values_supported: assertion_algs,
         display_values_supported: words(&["page"]),
-        claim_types_supported: words(&["normal"]),
+        claim_types_supported: words(&["normal", "distributed"]),
         claims_supported: claims,
         ui_locales_supported: Lang::ALL.iter().map(|lang| lang.tag().to_owned()).collect(),
         claims_parameter_supported: true,

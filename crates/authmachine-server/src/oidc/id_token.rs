@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 
 use crate::app::App;
 use crate::error::OAuthError;
+use crate::oidc::permissions_claim::InIdToken;
 
 /// What an ID token is about.
 pub struct Subject<'a> {
@@ -34,6 +35,8 @@ pub struct Subject<'a> {
     pub access_token: Option<&'a str>,
     /// The code that goes with it, through the browser.
     pub code: Option<&'a str>,
+    /// What it says of permissions.
+    pub permissions: &'a InIdToken,
 }
 
 /// Whether an ID token can be made for `client` at all: asked before a code or refresh token is used up for it.
@@ -127,6 +130,7 @@ pub fn make(app: &App, subject: &Subject<'_>, now: Timestamp) -> Result<String, 
     if let Some(sid) = subject.sid {
         set("sid", app.secrets.sid(sector, sid).into());
     }
+    subject.permissions.insert(app, &mut token);
     match algorithm {
         Some(algorithm) => sign(app, &client.client_id, algorithm, "JWT", &token),
         None => Ok(danger_unsecured(&serde_json::to_vec(&token).expect("claims are JSON"))),

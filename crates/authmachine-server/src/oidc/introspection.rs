@@ -1,6 +1,7 @@
 //! Token introspection (RFC 7662): what a confidential client is told of its own live tokens. Every other token is the same
 //! `{"active":false}` (checklist TK4).
 
+use authmachine_permissions::PermissionMap;
 use authmachine_protocol::{Scopes, Timestamp};
 use authmachine_provider::client::{Client, ClientAuthError};
 use authmachine_provider::grant::GrantFacts;
@@ -16,6 +17,7 @@ use serde::Serialize;
 
 use crate::app::App;
 use crate::error::{OAuthError, json};
+use crate::oidc::permissions_claim;
 use crate::request;
 
 /// `POST /oidc/introspect`.
@@ -59,6 +61,8 @@ struct Active {
     #[serde(skip_serializing_if = "Option::is_none")]
     sub: Option<String>,
     iss: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    authmachine_permissions: Option<PermissionMap>,
 }
 
 /// The same of every other token.
@@ -82,6 +86,7 @@ impl Active {
             iat: None,
             sub,
             iss: app.settings.issuer.as_str().to_owned(),
+            authmachine_permissions: None,
         }
     }
 }
@@ -90,13 +95,17 @@ async fn access_token(
     app: &App,
     client: &Client,
     presented: Presented,
-) -> Result<Option<Active>, StoreError> {
+) -> Result<Option<Active>, OAuthError> {
     let found = app.store.read(move |reads| reads.find_access_token(&presented)).await?;
     let Some((token, facts)) = found.filter(|(_, facts)| facts.grant.client_id == client.id) else {
         return Ok(None);
     };
-    Ok(token.live(&facts, app.now()).map(|live| Active {
+    let now = app.now();
+    let Some(live) = token.live(&facts, now) else { return Ok(None) };
+    Ok(Some(Active {
         iat: Some(token.created_at.seconds()),
+        // What userinfo would say of it, for a resource server that has to ask anyway.
+        authmachine_permissions: permissions_claim::evaluate(app, &facts, now).await?,
         ..Active::new(app, client, facts, &live.scopes, token.expires_at)
     }))
 }

@@ -12,6 +12,7 @@ pub mod id_token;
 pub mod interaction;
 pub mod introspection;
 pub mod issue;
+pub mod permissions_claim;
 pub mod registration;
 pub mod request_object;
 pub mod revocation;

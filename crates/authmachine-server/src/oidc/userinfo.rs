@@ -1,14 +1,10 @@
 //! Userinfo (OIDC Core §5.3): what the access token's client may know of the person now, signed if it registered that. Permissions
 //! are evaluated at each call, so that revoking one needs no new sign-in.
 
-use authmachine_permissions::PermissionMap;
-use authmachine_protocol::claims_request::AUTHMACHINE_PERMISSIONS;
-use authmachine_protocol::{Params, Timestamp, scope};
-use authmachine_provider::grant::{GrantFacts, Live};
+use authmachine_protocol::{Params, scope};
 use authmachine_provider::handle::Presented;
 use authmachine_provider::ids::Kind;
 use authmachine_provider::user_claims;
-use authmachine_store::{Reads, StoreError};
 use axum::body::Body;
 use axum::extract::{RawQuery, Request, State};
 use axum::http::{HeaderMap, HeaderValue, header};
@@ -17,7 +13,7 @@ use serde_json::{Map, Value};
 
 use crate::app::App;
 use crate::error::{OAuthError, json};
-use crate::oidc::id_token;
+use crate::oidc::{id_token, permissions_claim};
 use crate::{cors, request};
 
 /// `typ` of signed userinfo: with that, and without `exp`, it passes nowhere as an ID token (RFC 8725 §3.11).
@@ -65,18 +61,18 @@ async fn answer(
     let token = request::bearer(headers, form)?;
     let presented = Presented::parse(Kind::AccessToken, token).ok_or_else(OAuthError::invalid_token)?;
     let now = app.now();
-    let found = app.store.read(move |reads| load(reads, &presented, now)).await?;
-    let Loaded { facts, live, permissions } = found.ok_or_else(OAuthError::invalid_token)?;
-    let (Some(user), Some(client), true) = (facts.user, facts.client, live.scopes.contains(scope::OPENID))
+    let found = app.store.read(move |reads| reads.find_access_token(&presented)).await?;
+    let live = found.and_then(|(token, facts)| Some((token.live(&facts, now)?, facts)));
+    let (live, facts) = live.ok_or_else(OAuthError::invalid_token)?;
+    let (Some(user), Some(client), true) = (&facts.user, &facts.client, live.scopes.contains(scope::OPENID))
     else {
         return Err(OAuthError::insufficient_scope(INSUFFICIENT_SCOPE));
     };
     let sub = app.secrets.subject(client.pairwise_sector(), &user.sub);
     let mut claims: Map<String, Value> =
-        user_claims::userinfo(&user, &sub, &live.scopes, &live, client.first_party, &facts.grant.claims);
-    if let Some(permissions) = permissions {
-        let map = serde_json::to_value(&permissions).expect("a map of strings is JSON");
-        claims.insert(AUTHMACHINE_PERMISSIONS.to_owned(), map);
+        user_claims::userinfo(user, &sub, &live.scopes, &live, client.first_party, &facts.grant.claims);
+    if let Some(permissions) = permissions_claim::evaluate(app, &facts, now).await? {
+        permissions_claim::insert(&mut claims, &permissions);
     }
     let Some(algorithm) = client.userinfo_alg else { return Ok(json(&claims)) };
     claims.insert("iss".to_owned(), app.settings.issuer.as_str().into());
@@ -101,40 +97,6 @@ fn refuse_token_in_query(query: &str) -> Result<(), OAuthError> {
         true => Err(refused("The access token must not stand in the query.")),
         false => Ok(()),
     }
-}
-
-/// A live access token with all that its answer needs.
-struct Loaded {
-    facts: GrantFacts,
-    live: Live,
-    permissions: Option<PermissionMap>,
-}
-
-fn load(reads: &mut Reads, presented: &Presented, now: Timestamp) -> Result<Option<Loaded>, StoreError> {
-    let Some((token, facts)) = reads.find_access_token(presented)? else { return Ok(None) };
-    let Some(live) = token.live(&facts, now) else { return Ok(None) };
-    let permissions = match (&facts.user, &facts.grant.claims.userinfo_permissions) {
-        (Some(user), Some(asked)) => {
-            let sees = |code: &str| sees(&facts, code);
-            let seen: Vec<String> = asked.iter().filter(|code| sees(code)).cloned().collect();
-            let held = match seen.is_empty() {
-                true => Vec::new(),
-                false => reads.held_permissions(user.id, Some(&seen), now)?,
-            };
-            Some(authmachine_permissions::evaluate(asked.iter().map(String::as_str), &held, sees))
-        }
-        _ => None,
-    };
-    Ok(Some(Loaded { facts, live, permissions }))
-}
-
-/// Whether the client may see the object `code`: its own scope of objects, and unless it is first-party the person's consent.
-fn sees(facts: &GrantFacts, code: &str) -> bool {
-    facts.client.as_ref().is_some_and(|client| {
-        let consented =
-            facts.consent.as_ref().is_some_and(|consent| consent.objects.iter().any(|c| c == code));
-        client.sees(code) && (client.first_party || consented)
-    })
 }
 
 #[cfg(test)]

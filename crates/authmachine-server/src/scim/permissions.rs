@@ -1,6 +1,6 @@
 //! What a user may do on which objects, for a program that asks: one body for both generations of clients (permissions.md §6 A).
 
-use authmachine_permissions::{ApiAnswer, PermissionMap};
+use authmachine_permissions::{ApiAnswer, Circumstances, PermissionMap, Subject};
 use authmachine_protocol::Params;
 use authmachine_protocol::form::FormError;
 use authmachine_provider::api_token::{ApiToken, PERMISSIONS_READ};
@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 
 use crate::app::App;
 use crate::error::ApiError;
+use crate::permissions::{self, Answered, Effort};
 use crate::request::{self, ApiTokenRefusal};
 
 /// The most objects in an answer to a question that names none.
@@ -42,18 +43,27 @@ async fn answer(app: &App, id: String, query: &[u8], headers: &HeaderMap) -> Res
         ));
     }
     let question = Question::parse(query)?;
+    let at_least =
+        permissions::demanded_revision(headers).map_err(|why| ApiError::new(StatusCode::BAD_REQUEST, why))?;
     let user = app.store.read(move |reads| reads.find_user_by_sub(&id)).await?;
     let user = user.ok_or(ApiError::new(StatusCode::NOT_FOUND, "There is no such user."))?;
-    let answer = ApiAnswer(evaluate(app, &token, &user, question).await?);
-    let body = serde_json::to_vec(&answer).map_err(|error| {
-        tracing::error!(cause = %error, "An answer cannot be written as JSON");
-        ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "The server cannot answer just now.")
-    })?;
+    let Answered { answer, revision } = evaluate(app, &token, &user, question, at_least).await?;
+    let answer = ApiAnswer(answer);
+    let body =
+        serde_json::to_vec(&answer.in_shape(app.settings.permissions.answer_shape)).map_err(|error| {
+            tracing::error!(cause = %error, "An answer cannot be written as JSON");
+            ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "The server cannot answer just now.")
+        })?;
 
     // The tag names the answer itself, not the revision that it comes from: grants begin and end by the clock, too.
     let etag: String = authmachine_jose::hex(&authmachine_jose::sha256(&body)[..16]);
     let etag = format!("\"{etag}\"");
-    let always = [(header::CACHE_CONTROL, "no-store"), (header::ETAG, etag.as_str())];
+    let revision = revision.to_string();
+    let always = [
+        (header::CACHE_CONTROL, "no-store"),
+        (header::ETAG, etag.as_str()),
+        (permissions::REVISION, revision.as_str()),
+    ];
     if request::is_known(headers, &etag) {
         return Ok((StatusCode::NOT_MODIFIED, always).into_response());
     }
@@ -114,38 +124,27 @@ async fn evaluate(
     token: &ApiToken,
     user: &User,
     question: Question,
-) -> Result<PermissionMap, ApiError> {
-    let visible = |code: &str| token.objects.sees(code);
-    let (id, now) = (user.id, app.now());
-    let asked = match &question {
-        Question::These(codes) => {
-            Some(codes.iter().filter(|code| visible(code)).cloned().collect::<Vec<_>>())
-        }
-        Question::All => None,
-    };
+    at_least: u64,
+) -> Result<Answered<PermissionMap>, ApiError> {
     // An inactive user is known, and may do nothing.
-    let held = match user.may_sign_in() {
-        true => app.store.read(move |reads| reads.held_permissions(id, asked.as_deref(), now)).await?,
-        false => Vec::new(),
-    };
-    let codes = match question {
-        Question::These(codes) => codes,
-        Question::All => {
-            let mut codes: Vec<String> =
-                held.iter().filter(|(code, _)| visible(code)).map(|(code, _)| code.clone()).collect();
-            codes.sort_unstable();
-            codes.dedup();
-            codes
+    let (subject, objects, now) = (Subject::User(user.id), token.objects.clone(), app.now());
+    let effort = if question == Question::All { Effort::Much } else { Effort::Little };
+    let answered = permissions::ask(app, effort, at_least, move |source| {
+        let (visible, circumstances) = (|code: &str| objects.sees(code), Circumstances::at(now));
+        match &question {
+            Question::These(codes) => source.map(subject, codes, visible, &circumstances).map(Ok),
+            Question::All => source.map_of_all(subject, visible, &circumstances, MAX_OBJECTS),
         }
-    };
-    if codes.len() > MAX_OBJECTS {
-        let detail = "There are more than 1000 objects; name those that matter with the parameter object.";
-        return Err(ApiError {
-            scim_type: Some("tooMany"),
-            ..ApiError::new(StatusCode::BAD_REQUEST, detail)
-        });
-    }
-    Ok(authmachine_permissions::evaluate(codes.iter().map(String::as_str), &held, visible))
+    });
+    let Answered { answer, revision } = answered.await?;
+    let answer = answer.map_err(|_| ApiError {
+        scim_type: Some("tooMany"),
+        ..ApiError::new(
+            StatusCode::BAD_REQUEST,
+            "There are more than 1000 objects; name those that matter with the parameter object.",
+        )
+    })?;
+    Ok(Answered { answer, revision })
 }
 
 /// Whether `Accept` names `application/scim+json`, at least as warmly as `application/json` (RFC 7644 §3.1).

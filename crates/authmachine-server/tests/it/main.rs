@@ -5,6 +5,7 @@
 #![recursion_limit = "256"]
 
 mod account;
+mod authzen;
 mod contract;
 mod everywhere;
 mod faults;
@@ -13,5 +14,7 @@ mod jobs;
 mod logs;
 mod nodes;
 mod oidc;
+mod permissions;
+mod rights;
 mod scim;
 mod simulation;

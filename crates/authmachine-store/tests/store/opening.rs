@@ -12,6 +12,7 @@ use authmachine_provider::client_metadata::ClientMetadata;
 use authmachine_provider::ids::{GroupId, ObjectId};
 use authmachine_provider::keys::SigningKeyRecord;
 use authmachine_provider::permission_records::{Member, Membership, Object, Source, Validity};
+use authmachine_provider::subject_ids::SubjectIds;
 use authmachine_store::settings::{Database, Settings, Synchronous};
 use authmachine_store::{GrantFilter, OpenError, Store, StoreError};
 
@@ -55,6 +56,8 @@ both_engines! {
                     sector: None,
                     metadata: ClientMetadata::default(),
                     registration_sha256: None,
+                    subject_ids: SubjectIds::Sub,
+                    permissions_in_id_token: false,
                     ..client.clone()
                 });
             assert_eq!(found, expected);
@@ -157,6 +160,9 @@ fn undo_permissions(store: &TestStore) {
         store.run_sql(&first[start..start + length]);
     }
     store.run_sql("ALTER TABLE clients DROP COLUMN trusted");
+    store.run_sql("ALTER TABLE clients DROP COLUMN subject_ids");
+    store.run_sql("ALTER TABLE clients DROP COLUMN permissions_in_id_token");
+    store.run_sql("ALTER TABLE api_tokens DROP COLUMN subject_ids");
     for column in ["holder_kind", "holder_id", "object_id", "object_type", "group_id"] {
         store.run_sql(&format!("ALTER TABLE changes DROP COLUMN {column}"));
     }

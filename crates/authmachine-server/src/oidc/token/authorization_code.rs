@@ -46,7 +46,7 @@ pub(super) async fn grant(
     if let Err(CodeError::AlreadyUsed) = redeemed {
         app.metrics.code_reused();
     }
-    redeemed?.answer(app, client, now)
+    redeemed?.answer(app, client, now).await
 }
 
 /// One redemption; everything fresh is captured before the unit of work.

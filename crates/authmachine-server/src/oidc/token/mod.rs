@@ -18,6 +18,7 @@ use zeroize::Zeroizing;
 
 use crate::app::App;
 use crate::error::{OAuthError, json};
+use crate::oidc::permissions_claim::InIdToken;
 use crate::oidc::{id_token, registration};
 use crate::{cors, request};
 
@@ -65,9 +66,10 @@ struct Issued {
 
 impl Issued {
     /// The answer (RFC 6749 §5.1). Called after the commit: signing the ID token needs no transaction.
-    fn answer(&self, app: &App, client: &Client, now: Timestamp) -> Result<TokenResponse, OAuthError> {
+    async fn answer(&self, app: &App, client: &Client, now: Timestamp) -> Result<TokenResponse, OAuthError> {
         let id_token = match &self.facts.user {
             Some(user) if self.live.scopes.contains(scope::OPENID) => {
+                let permissions = InIdToken::of(app, client, &self.facts, now).await;
                 let subject = id_token::Subject {
                     client,
                     grant: &self.facts.grant,
@@ -78,6 +80,7 @@ impl Issued {
                     with_nonce: self.is_first,
                     access_token: Some(&self.access_token),
                     code: None,
+                    permissions: &permissions,
                 };
                 Some(id_token::make(app, &subject, now)?)
             }

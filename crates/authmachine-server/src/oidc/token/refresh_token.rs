@@ -46,7 +46,7 @@ pub(super) async fn grant(
     if let Err(RefreshError::Reused) = refreshed {
         app.metrics.refresh_token_reused();
     }
-    refreshed?.answer(app, client, now)
+    refreshed?.answer(app, client, now).await
 }
 
 /// One refresh; everything fresh is captured before the unit of work.

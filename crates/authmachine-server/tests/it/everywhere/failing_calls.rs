@@ -15,11 +15,11 @@ use super::{doors, registration_on};
 
 /// The most calls that one request makes.
 const MANY: u32 = 60;
-/// The last one is for a client's own work.
-const SCOPES: &str = "openid profile email jobs:run";
+/// The last ones are for a client's own work.
+const SCOPES: &str = "openid profile email jobs:run authzen";
 
 /// A way through a door: how it is named below, and the route with its method.
-const WAYS: [(&str, &str); 48] = [
+const WAYS: [(&str, &str); 56] = [
     ("own page", "GET /"),
     ("log-in page", "GET /login"),
     ("log-in", "POST /login"),
@@ -65,6 +65,14 @@ const WAYS: [(&str, &str); 48] = [
     ("removal of a client", "DELETE /oidc/register/{client_id}"),
     ("permissions", "GET /api/scim/v1/Users/{id}/permissions"),
     ("permissions, version 2", "GET /api/scim/v2/Users/{id}/permissions"),
+    ("all permissions", "GET /api/scim/v1/Users/{id}/permissions"),
+    ("evaluation", "POST /access/v1/evaluation"),
+    ("evaluation for a client", "POST /access/v1/evaluation"),
+    ("evaluations", "POST /access/v1/evaluations"),
+    ("search for subjects", "POST /access/v1/search/subject"),
+    ("search for resources", "POST /access/v1/search/resource"),
+    ("search for actions", "POST /access/v1/search/action"),
+    ("AuthZEN metadata", "GET /.well-known/authzen-configuration"),
     ("asset", "GET /assets/{name}"),
     ("liveness", "GET /healthz"),
     ("readiness", "GET /readyz"),
@@ -133,7 +141,10 @@ impl World {
                 tx.set_client_logo(id, logo, b"a picture")
             })
             .await;
-        let api = server.api_token("api").await;
+        let api = server.api_token_with("api", |token| {
+            token.scopes = authmachine_protocol::Scopes::parse("permissions:read authzen").expect("scopes");
+        });
+        let api = api.await;
         let sub = server.find_user("alice").await.expect("made").sub;
         // Its first use is written down.
         api.permissions(&sub, &["object1"]).await.assert_status(200);
@@ -210,7 +221,7 @@ impl World {
                     }
                 }
             }
-            "discovery" | "OAuth metadata" | "key set" | "liveness" | "readiness" => {
+            "discovery" | "OAuth metadata" | "AuthZEN metadata" | "key set" | "liveness" | "readiness" => {
                 let (_, door) = WAYS.iter().find(|(name, _)| *name == way).expect("it is there");
                 Happy::new(server.get(door.strip_prefix("GET ").expect("read")), 200)
             }
@@ -344,6 +355,46 @@ impl World {
                     server.get(&target).header("authorization", &format!("Token {}", self.api.token));
                 Happy::new(request.header("content-type", "application/json"), 200)
                     .says(r#""object1":["read"]"#)
+            }
+            "all permissions" => {
+                let request = server.get(&format!("/api/scim/v1/Users/{}/permissions", self.sub));
+                Happy::new(request.bearer(&self.api.token), 200).says(r#""object1":["read"]"#)
+            }
+            "evaluation"
+            | "evaluation for a client"
+            | "evaluations"
+            | "search for subjects"
+            | "search for resources"
+            | "search for actions" => {
+                let (_, door) = WAYS.iter().find(|(name, _)| *name == way).expect("it is there");
+                let request = server.post(door.strip_prefix("POST ").expect("asked"));
+                let request = match way {
+                    "evaluation for a client" => {
+                        let app = &self.guest;
+                        let secret = app.secret.as_deref().expect("it has one");
+                        request.header(
+                            "authorization",
+                            &authmachine_protocol::basic_auth::encode(app.id(), secret),
+                        )
+                    }
+                    _ => request.bearer(&self.api.token),
+                };
+                let mut body = json!({
+                    "subject": { "type": "user", "id": self.sub },
+                    "action": { "name": "read" },
+                    "resource": { "type": "object", "id": "object1" },
+                });
+                if way == "evaluations" {
+                    body["evaluations"] = json!([{}, {}]);
+                }
+                let says = match way {
+                    "search for subjects" => r#"{"type":"user","id":"#,
+                    "search for resources" => r#"{"type":"object","id":"object1"}"#,
+                    "search for actions" => r#"{"name":"read"}"#,
+                    "evaluations" => r#"[{"decision":true},{"decision":true}]"#,
+                    _ => r#"{"decision":"#,
+                };
+                Happy::new(request.json(&body), 200).says(says)
             }
             "asset" => {
                 let page = server.get("/login").send().await;

@@ -18,7 +18,7 @@ fn registration_on(settings: &mut Settings) {
 }
 
 /// Every route of the router, and addresses that are none.
-const ROUTES: [&str; 27] = [
+const ROUTES: [&str; 34] = [
     "/",
     "/login",
     "/logout",
@@ -42,6 +42,13 @@ const ROUTES: [&str; 27] = [
     "/interaction/x",
     "/api/scim/v1/Users/x/permissions",
     "/api/scim/v2/Users/x/permissions/",
+    "/access/v1/evaluation",
+    "/access/v1/evaluations",
+    "/access/v1/search/subject",
+    "/access/v1/search/resource",
+    "/access/v1/search/action",
+    "/access/v1/nothing",
+    "/.well-known/authzen-configuration",
     "/assets/x",
     "/healthz",
     "/readyz",

@@ -42,7 +42,7 @@ async fn the_document_says_what_is_built() {
                 ["client_secret_basic", "client_secret_post", "private_key_jwt"],
             "introspection_endpoint_auth_signing_alg_values_supported": ["RS256", "PS256", "ES256", "EdDSA"],
             "display_values_supported": ["page"],
-            "claim_types_supported": ["normal"],
+            "claim_types_supported": ["normal", "distributed"],
             "claims_supported": [
                 "iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "at_hash", "sid", "name",
                 "family_name", "given_name", "middle_name", "nickname", "preferred_username", "profile", "picture", "website",

@@ -250,7 +250,10 @@ impl Provider {
             "acr_values_supported" => self.acr_values().await,
             "claims_supported" => self.claims().await,
             "claims_parameter_supported" => self.claims_parameter().await,
-            "claim_types_supported" => assert_eq!(self.document[member], json!(["normal"])),
+            "claim_types_supported" => {
+                // The second is what an ID token has when permissions do not fit (`pe11_…`).
+                assert_eq!(self.document[member], json!(["normal", "distributed"]));
+            }
             "subject_types_supported" => self.subject_types().await,
             "id_token_signing_alg_values_supported" => self.id_token_algorithms().await,
             "userinfo_signing_alg_values_supported" => self.userinfo_algorithms().await,
