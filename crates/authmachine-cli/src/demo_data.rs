@@ -84,15 +84,15 @@ pub(crate) fn fill(installation: &Installation, client_port: u16) -> Result<ApiA
     add_client(installation, &GUEST, "Guest app", false, client_port)?;
 
     for (code, name) in OBJECTS.into_iter().zip(["The first object", "The second object"]) {
-        object::insert(installation, code, name)?;
+        object::insert(installation, object::fresh(installation, code, name)?)?;
     }
     for (code, name) in [("read", "Read"), ("write", "Write"), ("delete", "Delete")] {
-        permission_type::insert(installation, code, name)?;
+        permission_type::insert(installation, code, name, &[])?;
     }
     group::insert(installation, "readers", "Readers")?;
     let readers = installation.group("readers")?;
     for name in [alice, bob] {
-        group::add_member(installation, &readers, &installation.user(name)?, None, None)?;
+        group::add_member(installation, &readers, &installation.user(name)?)?;
     }
     let [object1, object2] = OBJECTS;
     for (user, group, object, permission_type) in [

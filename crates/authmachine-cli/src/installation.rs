@@ -17,10 +17,11 @@ use serde_json::{Map, Value};
 
 use crate::config::Config;
 use crate::master_key::{self, MasterKey};
+use crate::named::{self, PAGE};
 use crate::output;
 
 /// Who the audit trail says it was.
-const ACTOR: &str = "operator";
+pub(crate) const ACTOR: &str = "operator";
 /// Where the database keeps what it knows its key by.
 const KEY_CHECK: &str = "key_check";
 /// The embedded database, as the store names it.
@@ -189,8 +190,12 @@ impl Installation {
             None => reads.find_user_by_sub(&wanted),
             found => Ok(found),
         })?;
-        found
-            .with_context(|| format!("there is no user {name:?}; `authmachine user list` shows who is there"))
+        if let Some(user) = found {
+            return Ok(user);
+        }
+        let users = self.read(|reads| reads.list_users(None, PAGE))?;
+        let meant = did_you_mean(name, users.into_iter().map(|user| user.username));
+        bail!("there is no user {name:?}{meant}; `authmachine user list` shows who is there")
     }
 
     /// The client with this `client_id`.
@@ -211,9 +216,11 @@ impl Installation {
     /// When there is none.
     pub(crate) fn object(&self, code: &str) -> Result<Named<Object>> {
         let wanted = code.to_owned();
-        let found = self.read(move |reads| reads.find_object(&wanted))?;
-        found
-            .with_context(|| format!("there is no object {code:?}; `authmachine object add {code}` makes it"))
+        if let Some(object) = self.read(move |reads| reads.find_object(&wanted))? {
+            return Ok(object);
+        }
+        let meant = self.similar(code, |reads, after| reads.list_objects(after, PAGE))?;
+        bail!("there is no object {code:?}{meant}; `authmachine object add {code}` makes it")
     }
 
     /// The permission type with this code.
@@ -222,10 +229,13 @@ impl Installation {
     /// When there is none.
     pub(crate) fn permission_type(&self, code: &str) -> Result<Named<PermissionType>> {
         let wanted = code.to_owned();
-        let found = self.read(move |reads| reads.find_permission_type(&wanted))?;
-        found.with_context(|| {
-            format!("there is no permission type {code:?}; `authmachine permission-type add {code}` makes it")
-        })
+        if let Some(permission_type) = self.read(move |reads| reads.find_permission_type(&wanted))? {
+            return Ok(permission_type);
+        }
+        let meant = self.similar(code, |reads, after| reads.list_permission_types(after, PAGE))?;
+        bail!(
+            "there is no permission type {code:?}{meant}; `authmachine permission-type add {code}` makes it"
+        )
     }
 
     /// The group with this code.
@@ -234,9 +244,54 @@ impl Installation {
     /// When there is none.
     pub(crate) fn group(&self, code: &str) -> Result<Named<Group>> {
         let wanted = code.to_owned();
-        let found = self.read(move |reads| reads.find_group(&wanted))?;
-        found.with_context(|| format!("there is no group {code:?}; `authmachine group add {code}` makes it"))
+        if let Some(group) = self.read(move |reads| reads.find_group(&wanted))? {
+            return Ok(group);
+        }
+        let meant = self.similar(code, |reads, after| reads.list_groups(after, PAGE))?;
+        bail!("there is no group {code:?}{meant}; `authmachine group add {code}` makes it")
     }
+
+    /// Looks among the first codes, and among those that begin like `code`.
+    fn similar<T: HasCode>(
+        &self,
+        code: &str,
+        list: fn(&mut Reads, Option<&str>) -> Result<Vec<T>, StoreError>,
+    ) -> Result<String> {
+        let beginning = named::beginning(code);
+        let known = self.read(move |reads| {
+            let mut known = list(reads, None)?;
+            known.extend(list(reads, Some(&beginning))?);
+            Ok(known.into_iter().map(HasCode::code).collect::<Vec<_>>())
+        })?;
+        Ok(did_you_mean(code, known))
+    }
+}
+
+/// What has a code.
+trait HasCode: Send + 'static {
+    fn code(self) -> String;
+}
+
+impl HasCode for Named<Object> {
+    fn code(self) -> String {
+        self.record.code
+    }
+}
+
+impl HasCode for Named<PermissionType> {
+    fn code(self) -> String {
+        self.record.code
+    }
+}
+
+impl HasCode for Named<Group> {
+    fn code(self) -> String {
+        self.record.code
+    }
+}
+
+fn did_you_mean(wanted: &str, known: impl IntoIterator<Item = String>) -> String {
+    named::nearest(wanted, known).map(|nearest| format!(", did you mean {nearest}?")).unwrap_or_default()
 }
 
 fn not_there(config: &Config) -> anyhow::Error {

@@ -9,6 +9,7 @@ mod api_token;
 mod client;
 mod config;
 mod config_command;
+mod confirm;
 mod demo;
 mod demo_data;
 mod doctor;
@@ -16,6 +17,7 @@ mod grant;
 mod group;
 mod help_all;
 mod installation;
+mod json_argument;
 mod keys;
 mod log;
 mod master_key;
@@ -98,7 +100,7 @@ enum Command {
     /// Permission types, such as `read`
     #[command(subcommand)]
     PermissionType(permission_type::Command),
-    /// Groups of users
+    /// Groups of users, and of other groups
     #[command(subcommand)]
     Group(group::Command),
     /// Permission grants: who may do what on which object

@@ -2,7 +2,7 @@
 
 use anyhow::{Result, bail};
 use clap::Args;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::output;
 
@@ -31,35 +31,36 @@ impl New {
     }
 }
 
-/// What people read, by default `otherwise`.
-pub(crate) fn name(given: Option<&str>, otherwise: &str) -> Result<String> {
-    let name = given.unwrap_or(otherwise);
+/// What people read, by default the code, which has its own rules and may be longer.
+pub(crate) fn name(given: Option<&str>, code: &str) -> Result<String> {
+    let Some(name) = given else { return Ok(code.to_owned()) };
     if name.trim().is_empty() || name.chars().count() > MAX_NAME || name.chars().any(char::is_control) {
         bail!("the name {name:?} cannot be used: a name has 1 to {MAX_NAME} printable characters");
     }
     Ok(name.to_owned())
 }
 
-/// Says what was made.
-pub(crate) fn made(what: &str, code: &str, name: &str, json: bool) -> Result<()> {
+/// Says what was done: as `view` shows it, or in `words`.
+pub(crate) fn done(json: bool, view: &Value, words: impl std::fmt::Display) -> Result<()> {
     if json {
-        output::json(&view(code, name))?
+        output::json(view)?;
     } else {
-        output::line(format_args!("Made the {what} {code}"))?
+        output::line(words)?;
     }
     Ok(())
 }
 
-/// Lists codes and names.
-pub(crate) fn list<'a>(rows: impl IntoIterator<Item = (&'a str, &'a str)>, json: bool) -> Result<()> {
-    let rows = rows.into_iter();
-    if json {
-        output::json(&rows.map(|(code, name)| view(code, name)).collect())?;
-    } else {
-        let rows: Vec<_> = rows.map(|(code, name)| [code.to_owned(), name.to_owned()]).collect();
-        output::table(["CODE", "NAME"], &rows)?;
-    }
-    Ok(())
+/// What somebody meant who wrote `wanted`: the most similar of `known`, if it is similar.
+pub(crate) fn nearest(wanted: &str, known: impl IntoIterator<Item = String>) -> Option<String> {
+    const SIMILAR: f64 = 0.85;
+    let likeness = known.into_iter().map(|known| (strsim::jaro_winkler(wanted, &known), known));
+    let nearest = likeness.filter(|(likeness, _)| *likeness >= SIMILAR).max_by(|a, b| a.0.total_cmp(&b.0));
+    nearest.map(|(_, known)| known)
+}
+
+/// The first half of a code: what is similar mostly begins so, and lists go on from there.
+pub(crate) fn beginning(code: &str) -> String {
+    code.chars().take(code.chars().count() / 2).collect()
 }
 
 /// Reads all rows, page after page.
@@ -74,10 +75,6 @@ pub(crate) fn all<T>(mut page: impl FnMut(Option<&T>) -> Result<Vec<T>>) -> Resu
     }
 }
 
-fn view(code: &str, name: &str) -> Value {
-    json!({ "code": code, "name": name })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -86,9 +83,19 @@ mod tests {
     fn a_name_is_printable_and_short() {
         assert_eq!(name(None, "object1").ok().as_deref(), Some("object1"));
         assert_eq!(name(Some("Ein Ding"), "object1").ok().as_deref(), Some("Ein Ding"));
+        assert!(name(None, &"x".repeat(128)).is_ok(), "the longest code");
         for bad in ["", "  ", "a\nb", &"x".repeat(101)] {
             assert!(name(Some(bad), "x").is_err(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn what_is_similar_is_found_and_nothing_else() {
+        let known = || ["object1", "printer", "read"].map(str::to_owned);
+        assert_eq!(nearest("objct1", known()).as_deref(), Some("object1"));
+        assert_eq!(nearest("Read", ["read".to_owned()]).as_deref(), None, "capitals count");
+        assert_eq!(nearest("door", known()), None);
+        assert_eq!((beginning("objct1"), beginning("ä")), ("obj".to_owned(), String::new()));
     }
 
     #[test]
