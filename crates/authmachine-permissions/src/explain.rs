@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use authmachine_protocol::Timestamp;
+use serde_json::{Value as Json, json};
 
-use crate::delegation::{Delegation, Ending};
+use crate::delegation::{Delegation, Ending, Party};
 use crate::grant::{Holder, PermissionGrant};
-use crate::ids::GroupId;
+use crate::ids::{GroupId, UserId};
 use crate::subject::Subject;
 use crate::validity::Validity;
 
@@ -167,6 +168,170 @@ impl Explanation {
     }
 }
 
+/// Who gave a grant, and when.
+pub type Given = (String, Timestamp);
+
+impl Explanation {
+    /// As JSON, for programs, with the words that people use in place of row ids. `name` says how people call a subject, `given`
+    /// by whom and when something was granted, where that is known.
+    pub fn data(
+        &self,
+        name: &dyn Fn(Subject) -> String,
+        given: &dyn Fn(&PermissionGrant) -> Option<Given>,
+    ) -> Json {
+        let names = Names { name, given, object: &self.object };
+        let mut data = json!({
+            "subject": { "type": self.subject.kind().as_str(), "name": name(self.subject) },
+            "object": self.object,
+            "permission": self.permission,
+            "permitted": self.is_permitted(),
+            "words": self.words(name),
+        });
+        match &self.verdict {
+            Verdict::Yes(right) => data["because"] = right.data(&names),
+            Verdict::Barred(barrier) => {
+                data["barred"] = json!({
+                    "code": barrier.code(),
+                    "words": barrier.words(&self.object, &self.permission),
+                });
+            }
+            Verdict::No(near) => data["nearest"] = near.iter().map(|near| near.data(&names)).collect(),
+        }
+        data
+    }
+}
+
+/// What ids are called.
+struct Names<'a> {
+    name: &'a dyn Fn(Subject) -> String,
+    given: &'a dyn Fn(&PermissionGrant) -> Option<Given>,
+    /// The object asked about.
+    object: &'a str,
+}
+
+impl Right {
+    fn data(&self, names: &Names<'_>) -> Json {
+        match self {
+            Self::Held(held) => held.data(names),
+            Self::Lent(loan) => loan.data(names),
+        }
+    }
+}
+
+impl Held {
+    fn data(&self, names: &Names<'_>) -> Json {
+        let PermissionGrant { holder, include_children, validity, condition, .. } = &self.grant;
+        let by = (names.name)(self.by);
+        let (kind, holder) = match (holder, self.groups.last()) {
+            (Holder::Everyone, _) => ("everyone", None),
+            (Holder::Group(_), Some(step)) => ("group", Some(step.code.clone())),
+            (Holder::Group(_), None) => ("group", Some(by.clone())),
+            (Holder::User(_), _) => ("user", Some(by.clone())),
+            (Holder::Client(_), _) => ("client", Some(by.clone())),
+        };
+        let groups: Vec<Json> = self
+            .groups
+            .iter()
+            .map(|step| {
+                let (from, until) = (step.validity.not_before(), step.validity.not_after());
+                json!({ "group": step.code, "not_before": from.map(rfc3339), "not_after": until.map(rfc3339) })
+            })
+            .collect();
+        let (by_whom, at) = (names.given)(&self.grant).unzip();
+        json!({
+            "kind": "grant",
+            "id": self.grant.id,
+            "by": by,
+            "holder": { "type": kind, "name": holder },
+            "groups": groups,
+            "on": self.reach.data(names.object),
+            "types": self.types,
+            "include_children": include_children,
+            "not_before": validity.not_before().map(rfc3339),
+            "not_after": validity.not_after().map(rfc3339),
+            "condition": condition.as_deref(),
+            "given_by": by_whom,
+            "given_at": at.map(rfc3339),
+        })
+    }
+}
+
+impl Loan {
+    fn data(&self, names: &Names<'_>) -> Json {
+        let Delegation { id, from, to, hops_left, expires_at, condition, created_by, created_at, .. } =
+            &*self.delegation;
+        let user = |id: &UserId| (names.name)(Subject::User(*id));
+        json!({
+            "kind": "delegation",
+            "id": id,
+            "from": user(from),
+            "to": user(to),
+            "on": self.reach.data(names.object),
+            "types": self.types,
+            "hops_left": hops_left,
+            "expires_at": expires_at.map(rfc3339),
+            "condition": condition.as_deref(),
+            "given_by": match created_by {
+                Party::User(id) => user(id),
+                Party::Administrator => "administrator".to_owned(),
+            },
+            "given_at": rfc3339(*created_at),
+            "giver": self.giver.as_ref().map(|right| right.data(names)),
+        })
+    }
+}
+
+impl Reach {
+    fn data(&self, object: &str) -> Json {
+        match self {
+            Self::Itself => json!({ "object": object }),
+            Self::AllOf(object_type) => json!({ "all_of": object_type }),
+            Self::Above(above) => json!({ "object": above.last(), "above": above }),
+        }
+    }
+}
+
+impl Near {
+    fn data(&self, names: &Names<'_>) -> Json {
+        let hindrances: Vec<Json> = self
+            .hindrances
+            .iter()
+            .map(|hindrance| json!({ "code": hindrance.code(), "words": hindrance.words() }))
+            .collect();
+        json!({ "right": self.right.data(names), "but": hindrances })
+    }
+}
+
+impl Barrier {
+    const fn code(self) -> &'static str {
+        match self {
+            Self::SubjectUnknown => "subject_unknown",
+            Self::SubjectDisabled => "subject_disabled",
+            Self::AskerInactive => "asker_inactive",
+            Self::ObjectUnknown => "object_unknown",
+            Self::ObjectDisabled => "object_disabled",
+            Self::PermissionUnknown => "permission_unknown",
+        }
+    }
+}
+
+impl Hindrance {
+    const fn code(&self) -> &'static str {
+        match self {
+            Self::NotYet(_) => "not_yet",
+            Self::Expired(_) => "expired",
+            Self::Revoked => "revoked",
+            Self::Ended(_) => "ended",
+            Self::Condition => "condition",
+            Self::WithoutChildren(_) => "without_children",
+            Self::Membership(..) => "membership",
+            Self::GiverInactive => "giver_inactive",
+            Self::GiverLacksIt => "giver_lacks_it",
+            Self::GiverMayNotLend => "giver_may_not_lend",
+        }
+    }
+}
+
 impl Barrier {
     fn words(self, object: &str, permission: &str) -> String {
         match self {
@@ -257,6 +422,11 @@ fn until(end: Option<Timestamp>) -> String {
     end.map(|end| format!(" until {}", at_utc(end))).unwrap_or_default()
 }
 
+/// `2026-11-29T15:45:00Z`.
+fn rfc3339(at: Timestamp) -> String {
+    at_utc(at).replacen(' ', "T", 1).replace(" UTC", "Z")
+}
+
 /// `2026-11-29 15:45:00 UTC`.
 fn at_utc(at: Timestamp) -> String {
     let (day, second) = (at.seconds().div_euclid(86_400), at.seconds().rem_euclid(86_400));
@@ -289,5 +459,6 @@ mod tests {
         ] {
             assert_eq!(at_utc(Timestamp::from_seconds(seconds)), written);
         }
+        assert_eq!(rfc3339(Timestamp::from_seconds(0)), "1970-01-01T00:00:00Z");
     }
 }

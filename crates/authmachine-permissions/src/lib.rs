@@ -60,7 +60,9 @@ pub use delegation::{
     Branch, Delegation, Ending, LendFacts, LendRequest, LendSettings, Lent, MAX_HOPS, Party, Refusal,
     RightSource, Via, above, below, may_delegate, may_end,
 };
-pub use explain::{Barrier, Explanation, GroupStep, Held, Hindrance, Loan, Near, Reach, Right, Verdict};
+pub use explain::{
+    Barrier, Explanation, Given, GroupStep, Held, Hindrance, Loan, Near, Reach, Right, Verdict,
+};
 pub use grant::{Delegable, GrantError, Holder, PermissionGrant, Target};
 pub use graph::{EdgeError, check_edge};
 pub use group::{Group, MAX_GROUP_DEPTH, Member, Membership, check_membership};
