@@ -1,5 +1,6 @@
 //! An opened installation: its store and its keys, for the commands that work on it.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
@@ -48,7 +49,9 @@ pub(crate) struct Installation {
     pub(crate) master_key: MasterKey,
     /// Keys derived from it.
     pub(crate) secrets: Secrets,
-    ids: IdSource,
+    /// Whether who borrowed a right must meet the conditions of the lender's grant too.
+    pub(crate) giver_conditions_bind_taker: bool,
+    ids: Arc<IdSource>,
 }
 
 impl Installation {
@@ -99,14 +102,23 @@ impl Installation {
             }
             (Some(key), _) => key,
         };
-        let installation = Self::with_key(store, master_key);
+        let installation = Self {
+            giver_conditions_bind_taker: config.settings(0).permissions.giver_conditions_bind_taker,
+            ..Self::with_key(store, master_key)
+        };
         installation.prove_key().with_context(|| format!("the master key is {file}"))?;
         Ok(installation)
     }
 
     fn with_key(store: Store, master_key: MasterKey) -> Self {
         let [node] = random::bytes();
-        Self { store, secrets: Secrets::derive(&master_key), master_key, ids: IdSource::new(node) }
+        Self {
+            store,
+            secrets: Secrets::derive(&master_key),
+            master_key,
+            giver_conditions_bind_taker: false,
+            ids: Arc::new(IdSource::new(node)),
+        }
     }
 
     /// Checks that the database was made with this key; a new one is from now on.
@@ -149,11 +161,18 @@ impl Installation {
         &self.ids
     }
 
+    /// What a unit of work needs that finds out itself what is new.
+    pub(crate) fn scribe(&self) -> Scribe {
+        Scribe {
+            ids: Arc::clone(&self.ids),
+            now: self.now(),
+            giver_conditions_bind_taker: self.giver_conditions_bind_taker,
+        }
+    }
+
     /// An event, to be inserted in the unit of work that it documents.
     pub(crate) fn event<const N: usize>(&self, kind: EventKind, detail: [(&str, Value); N]) -> Event {
-        let detail: Map<String, Value> =
-            detail.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-        Event { detail, ..events::new(&self.ids, self.now(), kind, ACTOR) }
+        self.scribe().event(kind, detail)
     }
 
     /// Runs a unit of work.
@@ -264,6 +283,30 @@ impl Installation {
             Ok(known.into_iter().map(HasCode::code).collect::<Vec<_>>())
         })?;
         Ok(did_you_mean(code, known))
+    }
+}
+
+/// Makes ids and events at one moment.
+#[derive(Clone)]
+pub(crate) struct Scribe {
+    ids: Arc<IdSource>,
+    /// The moment.
+    pub(crate) now: Timestamp,
+    /// As the installation has it.
+    pub(crate) giver_conditions_bind_taker: bool,
+}
+
+impl Scribe {
+    /// A fresh id of a row.
+    pub(crate) fn id(&self) -> i64 {
+        self.ids.next(Kind::Row, self.now)
+    }
+
+    /// An event, to be inserted in the unit of work that it documents.
+    pub(crate) fn event<const N: usize>(&self, kind: EventKind, detail: [(&str, Value); N]) -> Event {
+        let detail: Map<String, Value> =
+            detail.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        Event { detail, ..events::new(&self.ids, self.now, kind, ACTOR) }
     }
 }
 

@@ -10,6 +10,7 @@ mod client;
 mod config;
 mod config_command;
 mod confirm;
+mod delegation;
 mod demo;
 mod demo_data;
 mod doctor;
@@ -26,9 +27,11 @@ mod object;
 mod output;
 mod permission_type;
 mod ports;
+mod question;
 mod secret;
 mod serve;
 mod tls;
+mod transfer;
 mod user;
 mod when;
 
@@ -106,6 +109,17 @@ enum Command {
     /// Permission grants: who may do what on which object
     #[command(subcommand)]
     Grant(grant::Command),
+    /// What users lend to each other
+    #[command(subcommand)]
+    Delegation(delegation::Command),
+    /// Says whether a user may do something: ends with 0 for yes, with 1 for no
+    Check(question::Options),
+    /// Explains why a user may do something, or may not and what comes nearest
+    Why(question::Options),
+    /// Writes all permission data to standard output, in JSON Lines: types, objects, groups, grants and what is lent
+    Export,
+    /// Takes in what `export` wrote, here or elsewhere; a second time changes nothing
+    Import(transfer::ImportOptions),
     /// API tokens, for programs that ask about permissions
     #[command(subcommand)]
     ApiToken(api_token::Command),
@@ -163,6 +177,11 @@ fn run(command: Command, place: &Place) -> Result<ExitCode> {
         Command::PermissionType(command) => permission_type::run(command, place)?,
         Command::Group(command) => group::run(command, place)?,
         Command::Grant(command) => grant::run(command, place)?,
+        Command::Delegation(command) => delegation::run(command, place)?,
+        Command::Check(options) => return question::check(&options, place),
+        Command::Why(options) => question::why(&options, place)?,
+        Command::Export => transfer::export(place)?,
+        Command::Import(options) => return transfer::import(&options, place),
         Command::ApiToken(command) => api_token::run(command, place)?,
         Command::Keys(command) => keys::run(command, place)?,
         Command::Config(command) => config_command::run(command, place)?,

@@ -107,6 +107,72 @@ fn the_commands_and_the_server_work_on_postgresql() {
 }
 
 #[test]
+fn permissions_are_asked_lent_and_carried_on_postgresql() {
+    let Some(database) = Database::make() else { return };
+    let place = place(&database).with("DATA__KEY_FILE", "authmachine.key");
+    for name in ["alice", "bob"] {
+        place.ok_with(&["user", "add", name, "--password-stdin"], PASSWORD);
+    }
+    let file = [
+        r#"{"format":"authmachine-permissions","version":1}"#,
+        r#"{"kind":"permission_type","code":"read"}"#,
+        r#"{"kind":"permission_type","code":"write","implies":["read"]}"#,
+        r#"{"kind":"object","code":"house"}"#,
+        r#"{"kind":"object","code":"door","parent":"house","attributes":{"floor":3}}"#,
+        r#"{"kind":"object","code":"house","parent":"door"}"#,
+        r#"{"kind":"group","code":"staff"}"#,
+        r#"{"kind":"membership","group":"staff","user":"alice"}"#,
+        r#"{"kind":"grant","group":"staff","object":"house","type":"write","include_children":true,"delegable":true}"#,
+    ]
+    .join("\n");
+    place.write("some.jsonl", &file);
+    for (arguments, made) in [
+        (&["import", "some.jsonl", "--dry-run"][..], 7),
+        (&["import", "some.jsonl"], 7),
+        (&["import", "some.jsonl"], 0),
+    ] {
+        let outcome = place.run(arguments, "");
+        assert_eq!(outcome.code, Some(1), "{outcome:?}");
+        assert!(
+            outcome
+                .stdout
+                .starts_with(&format!("{made} made, 0 changed, {} as they were, 1 refused", 7 - made)),
+            "{outcome:?}"
+        );
+        assert!(outcome.stderr.contains("line 6: this would make a cycle"), "{outcome:?}");
+    }
+    assert_eq!(place.run(&["check", "alice", "read", "door"], "").code, Some(0));
+    assert_eq!(place.run(&["check", "bob", "read", "door"], "").code, Some(1));
+    let lend = [
+        "delegation",
+        "add",
+        "--from",
+        "alice",
+        "--to",
+        "bob",
+        "--object",
+        "door",
+        "--type",
+        "read",
+        "--until",
+        "1d",
+    ];
+    assert!(place.ok(&lend).starts_with("alice lends bob read on door until 2"));
+    let said = place.ok(&["why", "bob", "read", "door"]);
+    assert!(
+        said.contains("alice lent «read» on «door» to bob") && said.contains("alice is in «staff»"),
+        "{said}"
+    );
+
+    let exported = place.ok(&["export"]);
+    assert_eq!(exported.lines().count(), 9, "{exported}");
+    assert_eq!(place.ok_with(&["import", "-"], &exported), "0 made, 0 changed, 8 as they were, 0 refused\n");
+    place.ok(&["object", "set", "door", "--disable"]);
+    assert_eq!(place.run(&["check", "bob", "read", "door"], "").code, Some(1));
+    assert!(place.refused(&["group", "member", "staff", "--group", "staff"]).contains("cycle"));
+}
+
+#[test]
 fn g9_postgresql_needs_the_place_of_its_key_and_that_very_key() {
     let Some(database) = Database::make() else { return };
     let said = place(&database).refused(&["serve"]);
