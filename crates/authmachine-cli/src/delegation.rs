@@ -279,7 +279,8 @@ fn words_of(line: &DelegationLine) -> String {
 fn view(line: &DelegationLine, now: Timestamp) -> Value {
     let DelegationLine { delegation, from, to, object, permission_type } = line;
     json!({
-        "id": delegation.id,
+        // Not every reader of JSON knows 63 bits.
+        "id": delegation.id.to_string(),
         "from": from,
         "to": to,
         "object": object,
@@ -288,7 +289,7 @@ fn view(line: &DelegationLine, now: Timestamp) -> Value {
         "hops_left": delegation.hops_left,
         "expires_at": delegation.expires_at.map(when::rfc3339_of),
         "condition": delegation.condition.as_deref(),
-        "parent": delegation.parent,
+        "parent": delegation.parent.map(|id| id.to_string()),
         "by_administrator": delegation.created_by == Party::Administrator,
         "created_at": when::rfc3339_of(delegation.created_at),
         "status": status(delegation, now),
@@ -301,7 +302,7 @@ fn view(line: &DelegationLine, now: Timestamp) -> Value {
 pub(crate) fn about(event: Event, line: &DelegationLine, (giver, taker): (String, String)) -> Event {
     let DelegationLine { delegation, object, permission_type, .. } = line;
     let detail = json!({
-        "delegation": delegation.id,
+        "delegation": delegation.id.to_string(),
         "from": giver,
         "object": object,
         "type": permission_type,

@@ -172,7 +172,8 @@ impl Explanation {
 pub type Given = (String, Timestamp);
 
 impl Explanation {
-    /// As JSON, for programs, with the words that people use in place of row ids. `name` says how people call a subject, `given`
+    /// As JSON, for programs, with the words that people use in place of row ids; those of grants and delegations are texts, since
+    /// not every reader of JSON knows 63 bits. `name` says how people call a subject, `given`
     /// by whom and when something was granted, where that is known.
     pub fn data(
         &self,
@@ -240,7 +241,7 @@ impl Held {
         let (by_whom, at) = (names.given)(&self.grant).unzip();
         json!({
             "kind": "grant",
-            "id": self.grant.id,
+            "id": self.grant.id.to_string(),
             "by": by,
             "holder": { "type": kind, "name": holder },
             "groups": groups,
@@ -263,7 +264,7 @@ impl Loan {
         let user = |id: &UserId| (names.name)(Subject::User(*id));
         json!({
             "kind": "delegation",
-            "id": id,
+            "id": id.to_string(),
             "from": user(from),
             "to": user(to),
             "on": self.reach.data(names.object),

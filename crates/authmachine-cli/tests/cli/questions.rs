@@ -107,7 +107,7 @@ fn an_answer_is_explained_in_words_and_as_data() {
     assert_eq!((&data["because"]["id"], &data["because"]["giver"]["by"]), (&lent["id"], &json!("alice")));
 
     // What is over is told as what came nearest.
-    place.ok(&["delegation", "end", &lent["id"].to_string(), "--reason", "holidays are over"]);
+    place.ok(&["delegation", "end", lent["id"].as_str().expect("a text"), "--reason", "holidays are over"]);
     let said = place.ok(&["why", "bob", "read", "door"]);
     assert!(said.contains("bob may not «read» on «door». What comes nearest: alice lent"), "{said}");
     assert!(said.contains("that was ended at 2") && said.contains("holidays are over"), "{said}");
@@ -141,7 +141,7 @@ fn pe3_an_operator_lends_in_a_users_place_within_its_rules() {
     let said = place.ok(&add(&["--until", "2d"]));
     assert!(said.starts_with("alice lends bob write on house until 2"), "{said}");
     let changed = place.json(&add(&["--until", "1d"]));
-    let id = changed["id"].to_string();
+    let id = changed["id"].as_str().expect("a text").to_owned();
     assert_eq!((&changed["status"], &changed["by_administrator"]), (&json!("live"), &json!(true)));
     for which in [&["--from", "alice"][..], &["--to", "bob"], &["--object", "house"], &[]] {
         assert_eq!(place.json(&[&["delegation", "list"][..], which].concat()), json!([changed]), "{which:?}");
