@@ -40,22 +40,22 @@ async fn one_body_serves_both_generations_of_clients() {
 async fn pe10_no_object_code_disturbs_the_shape_of_an_answer() {
     let server = TestServer::start().await;
     let alice = server.user("alice").create().await;
-    for code in ["permissions", "is_superuser", "a\"b", "' OR 1=1 --", "ünïcödé", "__proto__"] {
+    let legal = ["__proto__", "a:b/c@d.e-f", "object"];
+    // Nobody can have an object of these names; who asks for one is answered in the same shape.
+    let others = ["is_superuser", "permissions", "a\"b", "' OR 1=1 --", "ünïcödé"];
+    for code in legal {
         server.permit("alice", code, &["read"]).await;
     }
     let api = server.api_token("shop").await;
-    let answer = api
-        .permissions(
-            &alice.sub,
-            &["is_superuser", "permissions", "a\"b", "' OR 1=1 --", "ünïcödé", "__proto__"],
-        )
-        .await
-        .ok();
+    let answer = api.permissions(&alice.sub, &[legal.as_slice(), &others].concat()).await.ok();
     assert_eq!(answer["is_superuser"], false);
-    for code in ["is_superuser", "permissions", "a\"b", "' OR 1=1 --", "ünïcödé", "__proto__"] {
-        assert_eq!(answer["permissions"][code], json!(["read"]));
+    for code in legal {
+        assert_eq!((&answer["permissions"][code], &answer[code]), (&json!(["read"]), &json!(["read"])));
     }
-    assert_eq!(answer["a\"b"], json!(["read"]));
+    for code in others {
+        assert_eq!(answer["permissions"][code], json!([]), "{code}");
+    }
+    assert_eq!(answer["a\"b"], json!([]));
 }
 
 #[both_engines]
