@@ -5,6 +5,7 @@
 error-prefix = Fehler:
 error-throttled = Zu viele Versuche. Warten Sie ein wenig: Der nächste zählt in { $wait }.
 error-busy = Gerade ist sehr viel los. Bitte versuchen Sie es in ein paar Sekunden noch einmal.
+error-form-expired = Diese Seite war zu lange offen oder kam von anderswo. Bitte versuchen Sie es noch einmal.
 wait-seconds = { $count ->
     [one] 1 Sekunde
    *[other] { $count } Sekunden
@@ -12,6 +13,10 @@ wait-seconds = { $count ->
 wait-minutes = { $count ->
     [one] 1 Minute
    *[other] { $count } Minuten
+}
+times = { $count ->
+    [one] einmal
+   *[other] { $count }-mal
 }
 time = { $day }. { $month ->
     [1] Januar
@@ -31,6 +36,7 @@ sign-in = Anmelden
 sign-out = Abmelden
 go-on = Weiter
 to-start-page = Zur Startseite
+to-your-account = Zurück zu Ihrem Konto
 password-show = Anzeigen
 password-hide = Verbergen
 
@@ -46,6 +52,7 @@ login-lead-client = und weiter zu { $client }
 login-lead-own = mit Ihrem Konto bei { $product }
 login-username = Benutzername
 login-password = Passwort
+login-again = Bitte melden Sie sich noch einmal an: Was Sie vorhaben, braucht eine frische Anmeldung.
 login-cancel = Abbrechen und zurück
 login-error-credentials = Benutzername und Passwort passen nicht zusammen. Prüfen Sie beides und ob die Feststelltaste aus ist.
 login-error-expired = Diese Seite war zu lange offen oder kam von anderswo. Bitte melden Sie sich noch einmal an.
@@ -107,6 +114,8 @@ root-address = Von
 root-end = Beenden
 root-end-label = Sitzung beenden: { $device }, { $address }
 root-end-others = Überall sonst abmelden
+root-permissions-text = Was Sie dürfen und warum, was Sie verleihen und was Ihnen geliehen wurde.
+root-permissions-show = Berechtigungen anzeigen
 root-password = Passwort
 root-password-text = Wenn Sie es ändern, werden Sie überall sonst abgemeldet.
 root-password-change = Passwort ändern
@@ -115,6 +124,72 @@ device-unknown = Unbekannter Browser
 notice-password-changed = Ihr Passwort ist geändert. Andere Sitzungen wurden abgemeldet.
 notice-session-ended = Die Sitzung ist beendet.
 notice-other-sessions-ended = Sie sind überall sonst abgemeldet.
+notice-lent = Es ist verliehen. Sie können es jederzeit zurücknehmen.
+notice-taken-back = Es ist zurückgenommen und damit alles, was davon weitergegeben wurde.
+notice-given-back = Es ist zurückgegeben.
+
+## Berechtigungen
+permissions-title = Ihre Berechtigungen
+permissions-lead = Was in diesem Augenblick gilt.
+permissions-held = Was Sie dürfen
+permissions-none = Sie haben an nichts eine Berechtigung.
+permissions-too-many = Sie haben Berechtigungen an mehr, als hier aufgezählt werden kann.
+permissions-more = Weitere Objekte
+permissions-lend = Verleihen
+permissions-lend-label = Verleihen: { $permission } auf { $object }
+permissions-received = Ihnen geliehen
+permissions-received-none = Niemand leiht Ihnen etwas.
+permissions-received-more = Mehr von dem, was Ihnen geliehen ist
+permissions-given = Von Ihnen verliehen
+permissions-given-none = Sie verleihen nichts.
+permissions-given-more = Mehr von dem, was Sie verleihen
+why-granted = weil es Ihnen erteilt wurde
+why-granted-until = weil es Ihnen bis { $time } erteilt wurde
+why-group = weil Sie zu { $group } gehören
+why-group-until = weil Sie zu { $group } gehören, bis { $time }
+why-group-in = , das zu { $group } gehört
+why-everyone = weil es alle dürfen
+why-everyone-until = weil es bis { $time } alle dürfen
+why-lent = weil { $person } es Ihnen geliehen hat
+why-lent-until = weil { $person } es Ihnen bis { $time } geliehen hat
+why-all-of = , auf jedem Objekt der Art { $type }
+why-above = , auf { $object }, zu dem es gehört
+why-implied = , durch { $permission }, das es einschließt
+lending-what = { $permission } auf { $object }
+lending-from = Von
+lending-to = An
+lending-until = Bis
+lending-hops = Weiter
+lending-passed-on = weitergegeben von { $person }
+lending-idle-received = Zurzeit ohne Wirkung: Wer es leiht, hat es nicht mehr oder darf es nicht mehr verleihen.
+lending-idle-given = Zurzeit ohne Wirkung: Sie haben es nicht mehr oder dürfen es nicht mehr verleihen.
+lending-give-back = Zurückgeben
+lending-give-back-label = Zurückgeben: { $permission } auf { $object } an { $person }
+lending-take-back = Zurücknehmen
+lending-take-back-label = Zurücknehmen: { $permission } auf { $object } von { $person }
+
+## Verleihen
+lend-title = Eine Berechtigung verleihen
+lend-lead = Jemand anders darf eine Zeitlang { $permission } auf { $object }, solange Sie es dürfen.
+lend-note = Sie selbst behalten sie und können sie jederzeit zurücknehmen.
+lend-to = An wen: Benutzername oder E-Mail-Adresse
+lend-until = Bis: Datum und Uhrzeit in UTC
+lend-hops = Wie oft sie weitergegeben werden darf
+lend-yes = Verleihen
+lend-back = Zurück, ohne etwas zu verleihen
+lend-error-nobody = An niemanden dieses Namens kann sie verliehen werden. Prüfen Sie die Schreibweise. Nichts wurde verliehen.
+lend-error-oneself = Sie haben sie schon: Verliehen wird an jemand anders. Nichts wurde verliehen.
+lend-error-not-held = Sie haben diese Berechtigung nicht oder nicht mehr. Nichts wurde verliehen.
+lend-error-may-not = Sie haben diese Berechtigung, dürfen sie aber nicht verleihen. Nichts wurde verliehen.
+lend-error-off = Hier darf nichts verliehen werden. Nichts wurde verliehen.
+lend-error-no-hops = Sie darf nicht weitergegeben werden. Nichts wurde verliehen.
+lend-error-hops = Sie darf höchstens { $most }-mal weitergegeben werden. Nichts wurde verliehen.
+lend-error-no-end = Sagen Sie, bis wann, mit Datum und Uhrzeit. Nichts wurde verliehen.
+lend-error-too-late = Sie darf spätestens bis { $time } verliehen werden. Nichts wurde verliehen.
+lend-error-too-soon = Das Ende ist schon vorbei oder weniger als eine Minute entfernt. Nichts wurde verliehen.
+lend-error-given = Sie verleihen schon { $most } Berechtigungen, mehr geht nicht. Nehmen Sie erst eine zurück. Nichts wurde verliehen.
+lend-error-taken = Dieser Person ist schon so viel geliehen, dass mehr nicht geht. Nichts wurde verliehen.
+lend-error-too-much = Ob Sie das verleihen dürfen, hängt von mehr ab, als sich gerade herausfinden lässt. Sagen Sie es denen, die diesen Dienst betreiben. Nichts wurde verliehen.
 
 ## Passwort ändern
 password-title = Passwort ändern
@@ -128,7 +203,6 @@ password-error-short = Das neue Passwort ist zu kurz. Es braucht mindestens { $m
 password-error-long = Das neue Passwort ist zu lang. Es darf höchstens { $max } Bytes haben: ein einfacher Buchstabe hat eines, andere bis zu vier.
 password-error-own-words = Das neue Passwort enthält Ihren Namen oder unseren. Wählen Sie eines, das niemand daraus errät.
 password-error-simple = Das neue Passwort ist eine Wiederholung oder eine einfache Reihe von Zeichen. Wählen Sie eines, das schwerer zu erraten ist.
-password-error-expired = Diese Seite war zu lange offen oder kam von anderswo. Bitte versuchen Sie es noch einmal.
 
 ## Fehler
 error-request-id = Anfrage

@@ -5,6 +5,7 @@
 error-prefix = Error:
 error-throttled = Too many tries. Wait a little: the next one counts in { $wait }.
 error-busy = We are very busy just now. Please try again in a few seconds.
+error-form-expired = You took longer than this page lasts, or it came from somewhere else. Please try once more.
 wait-seconds = { $count ->
     [one] 1 second
    *[other] { $count } seconds
@@ -12,6 +13,10 @@ wait-seconds = { $count ->
 wait-minutes = { $count ->
     [one] 1 minute
    *[other] { $count } minutes
+}
+times = { $count ->
+    [one] once
+   *[other] { $count } times
 }
 time = { $day } { $month ->
     [1] January
@@ -31,6 +36,7 @@ sign-in = Sign in
 sign-out = Sign out
 go-on = Continue
 to-start-page = Go to the start page
+to-your-account = Back to your account
 password-show = Show
 password-hide = Hide
 
@@ -46,6 +52,7 @@ login-lead-client = to go on to { $client }
 login-lead-own = with your { $product } account
 login-username = Username
 login-password = Password
+login-again = Please sign in once more: what you are about to do needs a recent sign-in.
 login-cancel = Cancel and go back
 login-error-credentials = Username and password do not match. Check both, and that Caps Lock is off.
 login-error-expired = You took longer than this page lasts, or it came from somewhere else. Please sign in once more.
@@ -107,6 +114,8 @@ root-address = From
 root-end = End
 root-end-label = End the session { $device }, { $address }
 root-end-others = Sign out everywhere else
+root-permissions-text = What you may do and why, what you lend, and what was lent to you.
+root-permissions-show = Show permissions
 root-password = Password
 root-password-text = Changing it signs you out everywhere else.
 root-password-change = Change password
@@ -115,6 +124,72 @@ device-unknown = Unknown browser
 notice-password-changed = Your password is changed. Other sessions have been signed out.
 notice-session-ended = The session has ended.
 notice-other-sessions-ended = You are signed out everywhere else.
+notice-lent = It is lent. You can take it back at any time.
+notice-taken-back = It is taken back, and with it all that was passed on from it.
+notice-given-back = It is given back.
+
+## Permissions
+permissions-title = Your permissions
+permissions-lead = What counts at this moment.
+permissions-held = What you may do
+permissions-none = You hold no permission on anything.
+permissions-too-many = You hold permissions on more than can be listed here.
+permissions-more = More objects
+permissions-lend = Lend
+permissions-lend-label = Lend { $permission } on { $object }
+permissions-received = Lent to you
+permissions-received-none = Nobody lends you anything.
+permissions-received-more = More of what is lent to you
+permissions-given = Lent by you
+permissions-given-none = You lend nothing.
+permissions-given-more = More of what you lend
+why-granted = because it was granted to you
+why-granted-until = because it was granted to you until { $time }
+why-group = because you are in { $group }
+why-group-until = because you are in { $group }, until { $time }
+why-group-in = , which is in { $group }
+why-everyone = because everyone may
+why-everyone-until = because everyone may until { $time }
+why-lent = because { $person } lent it to you
+why-lent-until = because { $person } lent it to you until { $time }
+why-all-of = , on every object of the type { $type }
+why-above = , on { $object }, which it is in
+why-implied = , by { $permission }, which includes it
+lending-what = { $permission } on { $object }
+lending-from = From
+lending-to = To
+lending-until = Until
+lending-hops = May go on
+lending-passed-on = passed on by { $person }
+lending-idle-received = Without effect at present: whoever lends it does not hold it, or may not lend it, any more.
+lending-idle-given = Without effect at present: you do not hold it, or may not lend it, any more.
+lending-give-back = Give back
+lending-give-back-label = Give back { $permission } on { $object } to { $person }
+lending-take-back = Take back
+lending-take-back-label = Take back { $permission } on { $object } from { $person }
+
+## Lending
+lend-title = Lend a permission
+lend-lead = Somebody else may do { $permission } on { $object } for a while, as long as you may.
+lend-note = You keep it yourself, and you can take it back at any time.
+lend-to = To whom: a username or email address
+lend-until = Until: date and time in UTC
+lend-hops = How many times it may be passed on
+lend-yes = Lend
+lend-back = Back, and lend nothing
+lend-error-nobody = It cannot be lent to anybody of that name. Check the spelling. Nothing was lent.
+lend-error-oneself = You hold it already: it is lent to somebody else. Nothing was lent.
+lend-error-not-held = You do not hold this permission, or not any more. Nothing was lent.
+lend-error-may-not = You hold this permission, but you may not lend it. Nothing was lent.
+lend-error-off = Nothing may be lent here. Nothing was lent.
+lend-error-no-hops = It may not be passed on. Nothing was lent.
+lend-error-hops = It may be passed on { $most } times at most. Nothing was lent.
+lend-error-no-end = Say until when, with date and time. Nothing was lent.
+lend-error-too-late = It may be lent until { $time } at the latest. Nothing was lent.
+lend-error-too-soon = The end is over already, or less than a minute away. Nothing was lent.
+lend-error-given = You lend { $most } permissions already, which is the limit. Take one back first. Nothing was lent.
+lend-error-taken = So much is lent to this person already that no more is possible. Nothing was lent.
+lend-error-too-much = Whether you may lend this depends on more than can be found out just now. Tell the people who run this service. Nothing was lent.
 
 ## Change of password
 password-title = Change password
@@ -128,7 +203,6 @@ password-error-short = The new password is too short. It needs at least { $min }
 password-error-long = The new password is too long. It may have at most { $max } bytes: a plain letter has one, others up to four.
 password-error-own-words = The new password contains your name or ours. Choose one that nobody can guess from them.
 password-error-simple = The new password is a repetition or a simple row of characters. Choose one that is harder to guess.
-password-error-expired = You took longer than this page lasts, or it came from somewhere else. Please try once more.
 
 ## Errors
 error-request-id = Request

@@ -14,3 +14,9 @@ pub const PASSWORD: &str = "/account/password";
 pub const END_SESSION: &str = "/account/sessions/end";
 /// Ends all of the person's sessions but this one. POST, with `csrf`.
 pub const END_OTHER_SESSIONS: &str = "/account/sessions/end-others";
+/// What the person may do, lends and was lent. GET.
+pub const PERMISSIONS: &str = "/account/permissions";
+/// Lends a right. GET with `object` and `permission`; POST with `csrf`, these two, `to`, `until`, `hops`.
+pub const LEND: &str = "/account/permissions/lend";
+/// Takes back what the person lends, or gives back what was lent. POST, with `csrf` and `lending`.
+pub const END_LENDING: &str = "/account/permissions/end";

@@ -74,6 +74,11 @@ impl Text {
         self.ours(key, FluentArgs::from_iter([("count", FluentValue::from(count))]))
     }
 
+    /// So many times.
+    pub(crate) fn times(self, count: u8) -> String {
+        self.ours("times", FluentArgs::from_iter([("count", FluentValue::from(count))]))
+    }
+
     /// A date and a time of day, in UTC.
     pub(crate) fn time(self, unix_ms: i64) -> Rich {
         let at = Minute::of_unix_ms(unix_ms);
@@ -145,6 +150,13 @@ pub(crate) fn prefilled(username: &str) -> &str {
 ///
 /// [`foreign`] takes isolates out of values, so the ones here are Fluent's own, in pairs.
 pub(crate) struct Rich(String);
+
+impl Rich {
+    /// Of sentences by [`Text::plain`], one after the other.
+    pub(crate) fn of(sentences: String) -> Self {
+        Self(sentences)
+    }
+}
 
 impl askama::filters::HtmlSafe for Rich {}
 

@@ -36,8 +36,13 @@ impl Minute {
 
     /// For a `datetime` attribute (RFC 3339).
     pub(crate) fn rfc3339(&self) -> String {
+        format!("{}Z", self.local())
+    }
+
+    /// For an input of the type `datetime-local`.
+    pub(crate) fn local(&self) -> String {
         let Self { year, month, day, hour, minute } = self;
-        format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}Z")
+        format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}")
     }
 }
 

@@ -69,7 +69,7 @@ impl PasswordError {
                 t.rich("error-throttled", &[("wait", &t.wait(retry_after_s))])
             }
             Self::Busy => t.rich("error-busy", &[]),
-            Self::Expired => t.rich("password-error-expired", &[]),
+            Self::Expired => t.rich("error-form-expired", &[]),
         }
     }
 }

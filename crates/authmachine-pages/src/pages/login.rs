@@ -15,6 +15,8 @@ pub struct Login {
     pub client: Option<ClientView>,
     /// Fills in the field: `login_hint`, or what was typed before.
     pub username: String,
+    /// Whether the person is signed in, and what they want needs it to be recent.
+    pub is_again: bool,
     /// Why the person sees the page again.
     pub error: Option<LoginError>,
     /// Whether there is a client to go back to without a login.

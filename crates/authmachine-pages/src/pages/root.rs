@@ -44,6 +44,12 @@ pub enum Notice {
     SessionEnded,
     /// All other sessions have ended.
     OtherSessionsEnded,
+    /// Something is lent.
+    Lent,
+    /// What the person lent is taken back.
+    TakenBack,
+    /// What was lent to the person is given back.
+    GivenBack,
 }
 
 /// The welcome page.
@@ -63,16 +69,19 @@ impl Root {
 }
 
 impl Notice {
-    fn message(self, t: &Text) -> Rich {
+    pub(crate) fn message(self, t: &Text) -> Rich {
         let key = match self {
             Self::PasswordChanged => "notice-password-changed",
             Self::SessionEnded => "notice-session-ended",
             Self::OtherSessionsEnded => "notice-other-sessions-ended",
+            Self::Lent => "notice-lent",
+            Self::TakenBack => "notice-taken-back",
+            Self::GivenBack => "notice-given-back",
         };
         t.rich(key, &[])
     }
 }
 
-fn rfc3339(unix_ms: i64) -> String {
+pub(crate) fn rfc3339(unix_ms: i64) -> String {
     Minute::of_unix_ms(unix_ms).rfc3339()
 }

@@ -491,6 +491,7 @@ fn a_login_hint_fills_in_the_name_unless_it_is_no_name() {
             csrf: "c".into(),
             client: None,
             username,
+            is_again: false,
             error: None,
             may_cancel: false,
         };

@@ -41,7 +41,8 @@ pub(crate) fn all(text: impl Fn(&str) -> String) -> Vec<Sample> {
             let name = format!("login-{number}-{}", if client.is_some() { "client" } else { "own" });
             let username = if number == 0 { String::new() } else { text("alice") };
             let may_cancel = client.is_some();
-            add!(name, Login { action: action(), csrf: csrf(), client, username, error, may_cancel });
+            let is_again = number == 0 && !may_cancel;
+            add!(name, Login { action: action(), csrf: csrf(), client, username, is_again, error, may_cancel });
         }
     }
 
@@ -137,6 +138,133 @@ pub(crate) fn all(text: impl Fn(&str) -> String) -> Vec<Sample> {
                 sessions: agents.iter().enumerate().take(if number == 3 { 1 } else { 4 }).map(line).collect(),
                 csrf: csrf(),
                 notice,
+            }
+        );
+    }
+
+    let why = |by, until_ms, implied_by, on| Some(Why { by, until_ms, implied_by, on });
+    let right = |permission: &str, why, may_lend: bool| RightLine {
+        permission: text(permission),
+        why,
+        lend: may_lend.then(|| text("/account/permissions/lend?object=object1&permission=write")),
+    };
+    let until = Some(1_763_959_320_000);
+    let object = |code: &str, name: &str, rights| ObjectLine { code: text(code), name: text(name), rights };
+    let objects = || {
+        vec![
+            object(
+                "object1",
+                "The first object",
+                vec![
+                    right("admin", why(By::Oneself, None, None, On::Itself), true),
+                    right("read", why(By::Groups(vec![text("editors")]), None, None, On::Itself), true),
+                    right("write", why(By::LentBy(text("alice")), until, None, On::Itself), false),
+                ],
+            ),
+            object(
+                "object2",
+                "",
+                vec![
+                    right("delete", why(By::Oneself, until, Some(text("admin")), On::Itself), false),
+                    right(
+                        "read",
+                        why(
+                            By::Groups(vec![text("editors"), text("staff")]),
+                            until,
+                            None,
+                            On::Above(text("house")),
+                        ),
+                        false,
+                    ),
+                    right(
+                        "see",
+                        why(By::Everyone, None, Some(text("read")), On::AllOf(text("door"))),
+                        false,
+                    ),
+                    right("touch", why(By::Everyone, until, None, On::Itself), false),
+                    right("wait", why(By::LentBy(text("bob")), None, None, On::Itself), false),
+                    right("write", None, false),
+                ],
+            ),
+        ]
+    };
+    let lending = |number: u8, passed_on_by: Option<&str>, depth, is_idle| LendingLine {
+        id_form_value: format!("lending{number}"),
+        permission: text("write"),
+        object: text("object1"),
+        person: text("bob"),
+        passed_on_by: passed_on_by.map(&text),
+        depth,
+        until_ms: until.filter(|_| number != 2),
+        hops: number,
+        is_idle,
+    };
+    let more = |list: &str| Some(text(&format!("/account/permissions?{list}=object2")));
+    let nothing = || Permissions {
+        csrf: csrf(),
+        notice: None,
+        objects: Vec::new(),
+        are_too_many: false,
+        more_objects: None,
+        received: Vec::new(),
+        more_received: None,
+        given: Vec::new(),
+        more_given: None,
+    };
+    add!("permissions-none", nothing());
+    add!("permissions-too-many", Permissions { are_too_many: true, notice: Some(Notice::GivenBack), ..nothing() });
+    for (number, notice) in [Notice::Lent, Notice::TakenBack].into_iter().enumerate() {
+        add!(
+            format!("permissions-{number}"),
+            Permissions {
+                notice: Some(notice),
+                objects: objects(),
+                more_objects: more("after"),
+                received: vec![lending(0, None, 0, false), lending(1, None, 0, true)],
+                more_received: more("received_after"),
+                given: vec![
+                    lending(2, None, 0, false),
+                    lending(3, Some("bob"), 1, false),
+                    lending(0, Some("carol"), 2, false),
+                    lending(1, None, 0, true),
+                ],
+                more_given: more("given_after"),
+                ..nothing()
+            }
+        );
+    }
+
+    let errors = [
+        None,
+        Some(LendError::NobodyThere),
+        Some(LendError::ToOneself),
+        Some(LendError::NotHeld),
+        Some(LendError::MayNotLend),
+        Some(LendError::SwitchedOff),
+        Some(LendError::TooManyHops { most: 2 }),
+        Some(LendError::TooManyHops { most: 0 }),
+        Some(LendError::NoEnd),
+        Some(LendError::TooLate { latest_ms: 1_763_959_320_000 }),
+        Some(LendError::TooSoon),
+        Some(LendError::TooManyGiven { most: 1_000 }),
+        Some(LendError::TooManyTaken),
+        Some(LendError::Throttled { retry_after_s: 30 }),
+        Some(LendError::TooMuch),
+        Some(LendError::Expired),
+    ];
+    for (number, error) in errors.into_iter().enumerate() {
+        add!(
+            format!("lend-{number}"),
+            Lend {
+                csrf: csrf(),
+                object: text("object1"),
+                permission: text("write"),
+                to: if number == 0 { String::new() } else { text("bob") },
+                until: text("2025-11-25T04:42"),
+                hops: text("0"),
+                most_hops: if number == 0 { 0 } else { 2 },
+                latest_ms: until.filter(|_| number != 1),
+                error,
             }
         );
     }
