@@ -161,6 +161,7 @@ lending-to = An
 lending-until = Bis
 lending-hops = Weiter
 lending-passed-on = weitergegeben von { $person }
+lending-cut = Mehr Menschen haben es hierdurch, als hier aufgezählt sind.
 lending-idle-received = Zurzeit ohne Wirkung: Wer es leiht, hat es nicht mehr oder darf es nicht mehr verleihen.
 lending-idle-given = Zurzeit ohne Wirkung: Sie haben es nicht mehr oder dürfen es nicht mehr verleihen.
 lending-give-back = Zurückgeben

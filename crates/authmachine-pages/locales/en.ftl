@@ -161,6 +161,7 @@ lending-to = To
 lending-until = Until
 lending-hops = May go on
 lending-passed-on = passed on by { $person }
+lending-cut = More people have it through this than are listed here.
 lending-idle-received = Without effect at present: whoever lends it does not hold it, or may not lend it, any more.
 lending-idle-given = Without effect at present: you do not hold it, or may not lend it, any more.
 lending-give-back = Give back

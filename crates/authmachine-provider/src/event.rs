@@ -91,6 +91,8 @@ pub enum EventKind {
     DelegationCreated,
     /// The same was lent again, on other terms.
     DelegationChanged,
+    /// A user wanted to lend something and may not; `detail` says what and why.
+    DelegationRefused,
     /// What was lent was taken back, declined or ended by an operator; `detail` says which and why.
     DelegationEnded,
     /// See [`EventKind::UserCreated`].

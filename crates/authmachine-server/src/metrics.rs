@@ -52,6 +52,7 @@ pub struct Metrics {
     keys: RwLock<Vec<KeyTimes>>,
     logout_deliveries: [AtomicU64; DELIVERIES.len()],
     registrations: [AtomicU64; Registered::ALL.len()],
+    delegations: [AtomicU64; Lending::ALL.len()],
     /// Counted by [`crate::listen`].
     pub connections: Arc<Connections>,
     fetches: Arc<Fetches>,
@@ -88,6 +89,28 @@ impl Registered {
         (Self::Changed, "changed"),
         (Self::Deleted, "deleted"),
         (Self::Expired, "expired"),
+    ];
+}
+
+/// What became of a wish to lend something, or of what was lent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lending {
+    /// It is lent.
+    Created,
+    /// The same is lent on other terms.
+    Changed,
+    /// It was taken or given back.
+    Ended,
+    /// It may not be lent.
+    Refused,
+}
+
+impl Lending {
+    const ALL: [(Self, &'static str); 4] = [
+        (Self::Created, "created"),
+        (Self::Changed, "changed"),
+        (Self::Ended, "ended"),
+        (Self::Refused, "refused"),
     ];
 }
 
@@ -205,6 +228,13 @@ impl Metrics {
         }
     }
 
+    /// Something was lent, or was to be, or ended.
+    pub fn lending(&self, what: Lending) {
+        if let Some(index) = Lending::ALL.iter().position(|(known, _)| *known == what) {
+            self.delegations[index].fetch_add(1, Relaxed);
+        }
+    }
+
     /// Everything, with the store's counters.
     pub fn render(&self, store: &Stats) -> String {
         let mut page = Page::default();
@@ -254,6 +284,10 @@ impl Metrics {
         );
         for ((_, word), count) in Registered::ALL.iter().zip(&self.registrations) {
             page.line("registrations_total", &format!("change=\"{word}\""), count.load(Relaxed));
+        }
+        page.head("delegations_total", "counter", "What people lend each other, and what became of it.");
+        for ((_, word), count) in Lending::ALL.iter().zip(&self.delegations) {
+            page.line("delegations_total", &format!("change=\"{word}\""), count.load(Relaxed));
         }
 
         self.render_permissions(&mut page);

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use authmachine_pages::Brand;
-use authmachine_permissions::AnswerShape;
+use authmachine_permissions::{AnswerShape, LendSettings};
 use authmachine_protocol::redirect_uri;
 use authmachine_provider::client::PkceRule;
 use authmachine_provider::keys::Schedule;
@@ -32,6 +32,8 @@ pub struct Settings {
     pub unsigned_id_tokens: bool,
     /// Dynamic registration.
     pub registration: Registration,
+    /// What people may lend each other.
+    pub lending: LendSettings,
     /// Name and colour on the pages.
     pub brand: Brand,
     /// Proxies whose `X-Forwarded-For` is believed.
@@ -56,6 +58,7 @@ impl Settings {
             unsigned_request_objects: false,
             unsigned_id_tokens: false,
             registration: Registration::default(),
+            lending: LendSettings::default(),
             brand: Brand::default(),
             trusted_proxies: Vec::new(),
             min_password_characters: authmachine_provider::password::MIN_CHARACTERS,

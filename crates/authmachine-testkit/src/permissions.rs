@@ -18,15 +18,21 @@ impl TestServer {
     /// Lets a user do `types` on `object`; what is missing is made.
     pub async fn permit(&self, username: &str, object: &str, types: &[&str]) {
         let user = self.find_user(username).await.expect("there is such a user");
-        self.permit_holder(Holder::User(user.id), object, types).await;
+        self.permit_holder(Holder::User(user.id), object, types, Delegable::NO).await;
+    }
+
+    /// The same, and the user may lend it.
+    pub async fn permit_to_lend(&self, username: &str, object: &str, types: &[&str]) {
+        let user = self.find_user(username).await.expect("there is such a user");
+        self.permit_holder(Holder::User(user.id), object, types, Delegable::YES).await;
     }
 
     /// Lets each member of a group do `types` on `object`.
     pub async fn permit_group(&self, group: &Group, object: &str, types: &[&str]) {
-        self.permit_holder(Holder::Group(group.id), object, types).await;
+        self.permit_holder(Holder::Group(group.id), object, types, Delegable::NO).await;
     }
 
-    async fn permit_holder(&self, holder: Holder, object: &str, types: &[&str]) {
+    async fn permit_holder(&self, holder: Holder, object: &str, types: &[&str], delegable: Delegable) {
         let types: Vec<_> =
             types.iter().map(|code| ((*code).to_owned(), self.row_id(), self.row_id())).collect();
         let (object, object_id, now) = (object.to_owned(), self.row_id(), self.clock().now());
@@ -57,7 +63,7 @@ impl TestServer {
                     target: Target::Object(object_id),
                     permission: type_id,
                     include_children: false,
-                    delegable: Delegable::NO,
+                    delegable,
                     validity: Validity::ALWAYS,
                     condition: None,
                     revoked: false,

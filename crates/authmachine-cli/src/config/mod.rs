@@ -11,7 +11,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use authmachine_pages::Brand;
-use authmachine_permissions::AnswerShape;
+use authmachine_permissions::{AnswerShape, LendSettings, MAX_HOPS};
 use authmachine_provider::client::PkceRule;
 use authmachine_provider::keys::Schedule;
 use authmachine_provider::{lives, password};
@@ -69,6 +69,7 @@ pub(crate) struct Config {
     pub(crate) unsigned_id_tokens: bool,
     registration: Registration,
     permissions: PermissionSettings,
+    lending: LendSettings,
     /// Whether the installation is there to be certified.
     pub(crate) is_for_conformance: bool,
     /// Where the database was named.
@@ -168,6 +169,7 @@ impl Config {
             oidc,
             registration,
             permissions,
+            lending,
             fetch,
             lives,
             keys,
@@ -292,6 +294,14 @@ impl Config {
             giver_conditions_bind_taker: permissions.giver_conditions_bind_taker.value,
             ..PermissionSettings::default()
         };
+        let lending = LendSettings {
+            most_hops: u8::try_from(check.between(&lending.max_hops, 0..=i64::from(MAX_HOPS))).unwrap_or(0),
+            longest_ms: Some(check.seconds(&lending.max_time, 60, YEARS) * 1_000),
+            most_given: usize::try_from(check.between(&lending.max_given, 0..=100_000)).unwrap_or(0),
+            most_taken: usize::try_from(check.between(&lending.max_taken, 0..=100_000)).unwrap_or(0),
+            login_within_ms: Some(check.seconds(&lending.recent_login, 60, YEARS) * 1_000),
+            ..LendSettings::default()
+        };
         let pkce = match pkce.required.is_default && is_for_conformance {
             true => Some(PkceRule::Public),
             false => check.read(&pkce.required, |word| {
@@ -352,6 +362,7 @@ impl Config {
             unsigned_id_tokens,
             registration,
             permissions,
+            lending,
             is_for_conformance,
             log: Log { json: json.unwrap_or(false), level: level.unwrap_or(tracing::Level::INFO) },
             database_place,
@@ -386,6 +397,7 @@ impl Config {
             unsigned_id_tokens: self.unsigned_id_tokens,
             registration: self.registration,
             permissions: self.permissions,
+            lending: self.lending.clone(),
             brand: self.brand.clone(),
             trusted_proxies: self.trusted_proxies.clone(),
             fetch: self.fetch.clone(),

@@ -149,6 +149,20 @@ sections! {
         giver_conditions_bind_taker: bool = "false",
     }
 
+    /// What people may lend each other of what they hold, where the grant says that it may be lent.
+    lending: Lending {
+        /// The longest way from a grant to who has it through others, 0 to 5: 0 forbids lending, 1 passing on.
+        max_hops: i64 = "1",
+        /// The longest time.
+        max_time: Seconds = "90d",
+        /// How old the sign-in of who lends may be.
+        recent_login: Seconds = "10m",
+        /// The most that one person lends at a time,
+        max_given: i64 = "1000",
+        /// and is lent.
+        max_taken: i64 = "1000",
+    }
+
     /// What the server fetches by itself from addresses that clients name: key sets, request objects, sector documents; and where it
     /// sends logout tokens. Always public addresses and https, but for these.
     fetch: Fetch {

@@ -193,6 +193,21 @@ fn permissions_have_a_ceiling_and_a_shape() {
 }
 
 #[test]
+fn lending_has_bounds() {
+    let read = |file: &str| {
+        let config = check(&format!("[lending]\n{file}"), &[], &Flags::default());
+        config.map(|config| config.settings(1).lending)
+    };
+    assert_eq!(read("").expect("legal"), authmachine_permissions::LendSettings::default());
+    let set = read("max_hops = 5\nmax_time = \"1d\"\nrecent_login = \"1h\"\nmax_given = 2").expect("legal");
+    assert_eq!((set.most_hops, set.longest_ms, set.login_within_ms), (5, Some(86_400_000), Some(3_600_000)));
+    assert_eq!((set.most_given, set.most_taken), (2, 1_000));
+    for bad in ["max_hops = 6", "max_hops = -1", "max_time = \"59s\"", "recent_login = 0", "max_given = -1"] {
+        assert!(read(bad).is_err(), "{bad}");
+    }
+}
+
+#[test]
 fn the_profile_conformance_turns_on_what_nobody_set() {
     let read = |file: &str, environment: &[_]| {
         let settings = check(file, environment, &Flags::default()).expect("legal").settings(1);

@@ -75,9 +75,14 @@ pub enum LendError {
 page!(Lend, "lend.html");
 
 impl Lend {
+    /// A moment as [`Lend::until`] has it.
+    pub fn until_at(unix_ms: i64) -> String {
+        Minute::of_unix_ms(unix_ms).local()
+    }
+
     /// The latest end, as the field takes it.
     fn latest(&self) -> Option<String> {
-        self.latest_ms.map(|ms| Minute::of_unix_ms(ms).local())
+        self.latest_ms.map(Self::until_at)
     }
 
     fn is_person_refused(&self) -> bool {

@@ -101,6 +101,8 @@ pub struct LendingLine {
     pub hops: u8,
     /// Whether it gives nothing at present, because its giver lacks it.
     pub is_idle: bool,
+    /// Whether more people have it through this one than are listed.
+    pub is_cut: bool,
 }
 
 page!(Permissions, "permissions.html");

@@ -42,7 +42,10 @@ pub(crate) fn all(text: impl Fn(&str) -> String) -> Vec<Sample> {
             let username = if number == 0 { String::new() } else { text("alice") };
             let may_cancel = client.is_some();
             let is_again = number == 0 && !may_cancel;
-            add!(name, Login { action: action(), csrf: csrf(), client, username, is_again, error, may_cancel });
+            add!(
+                name,
+                Login { action: action(), csrf: csrf(), client, username, is_again, error, may_cancel }
+            );
         }
     }
 
@@ -149,45 +152,40 @@ pub(crate) fn all(text: impl Fn(&str) -> String) -> Vec<Sample> {
         lend: may_lend.then(|| text("/account/permissions/lend?object=object1&permission=write")),
     };
     let until = Some(1_763_959_320_000);
-    let object = |code: &str, name: &str, rights| ObjectLine { code: text(code), name: text(name), rights };
-    let objects = || {
-        vec![
-            object(
-                "object1",
-                "The first object",
-                vec![
-                    right("admin", why(By::Oneself, None, None, On::Itself), true),
-                    right("read", why(By::Groups(vec![text("editors")]), None, None, On::Itself), true),
-                    right("write", why(By::LentBy(text("alice")), until, None, On::Itself), false),
-                ],
-            ),
-            object(
-                "object2",
-                "",
-                vec![
-                    right("delete", why(By::Oneself, until, Some(text("admin")), On::Itself), false),
-                    right(
-                        "read",
-                        why(
-                            By::Groups(vec![text("editors"), text("staff")]),
-                            until,
-                            None,
-                            On::Above(text("house")),
-                        ),
-                        false,
+    let object =
+        |code: &str, name: &str, rights| ObjectLine { code: text(code), name: name.to_owned(), rights };
+    let objects = vec![
+        object(
+            "object1",
+            &text("The first object"),
+            vec![
+                right("admin", why(By::Oneself, None, None, On::Itself), true),
+                right("read", why(By::Groups(vec![text("editors")]), None, None, On::Itself), true),
+                right("write", why(By::LentBy(text("alice")), until, None, On::Itself), false),
+            ],
+        ),
+        object(
+            "object2",
+            "",
+            vec![
+                right("delete", why(By::Oneself, until, Some(text("admin")), On::Itself), false),
+                right(
+                    "read",
+                    why(
+                        By::Groups(vec![text("editors"), text("staff")]),
+                        until,
+                        None,
+                        On::Above(text("house")),
                     ),
-                    right(
-                        "see",
-                        why(By::Everyone, None, Some(text("read")), On::AllOf(text("door"))),
-                        false,
-                    ),
-                    right("touch", why(By::Everyone, until, None, On::Itself), false),
-                    right("wait", why(By::LentBy(text("bob")), None, None, On::Itself), false),
-                    right("write", None, false),
-                ],
-            ),
-        ]
-    };
+                    false,
+                ),
+                right("see", why(By::Everyone, None, Some(text("read")), On::AllOf(text("door"))), false),
+                right("touch", why(By::Everyone, until, None, On::Itself), false),
+                right("wait", why(By::LentBy(text("bob")), None, None, On::Itself), false),
+                right("write", None, false),
+            ],
+        ),
+    ];
     let lending = |number: u8, passed_on_by: Option<&str>, depth, is_idle| LendingLine {
         id_form_value: format!("lending{number}"),
         permission: text("write"),
@@ -198,6 +196,7 @@ pub(crate) fn all(text: impl Fn(&str) -> String) -> Vec<Sample> {
         until_ms: until.filter(|_| number != 2),
         hops: number,
         is_idle,
+        is_cut: depth == 2,
     };
     let more = |list: &str| Some(text(&format!("/account/permissions?{list}=object2")));
     let nothing = || Permissions {
@@ -212,27 +211,36 @@ pub(crate) fn all(text: impl Fn(&str) -> String) -> Vec<Sample> {
         more_given: None,
     };
     add!("permissions-none", nothing());
-    add!("permissions-too-many", Permissions { are_too_many: true, notice: Some(Notice::GivenBack), ..nothing() });
-    for (number, notice) in [Notice::Lent, Notice::TakenBack].into_iter().enumerate() {
-        add!(
-            format!("permissions-{number}"),
-            Permissions {
-                notice: Some(notice),
-                objects: objects(),
-                more_objects: more("after"),
-                received: vec![lending(0, None, 0, false), lending(1, None, 0, true)],
-                more_received: more("received_after"),
-                given: vec![
-                    lending(2, None, 0, false),
-                    lending(3, Some("bob"), 1, false),
-                    lending(0, Some("carol"), 2, false),
-                    lending(1, None, 0, true),
-                ],
-                more_given: more("given_after"),
-                ..nothing()
-            }
-        );
-    }
+    add!(
+        "permissions-too-many",
+        Permissions { are_too_many: true, notice: Some(Notice::GivenBack), ..nothing() }
+    );
+    add!(
+        "permissions-held",
+        Permissions {
+            notice: Some(Notice::Lent),
+            objects,
+            more_objects: more("after"),
+            received: vec![lending(0, None, 0, false)],
+            ..nothing()
+        }
+    );
+    add!(
+        "permissions-lent",
+        Permissions {
+            notice: Some(Notice::TakenBack),
+            received: vec![lending(0, None, 0, false), lending(1, None, 0, true)],
+            more_received: more("received_after"),
+            given: vec![
+                lending(2, None, 0, false),
+                lending(3, Some("bob"), 1, false),
+                lending(0, Some("carol"), 2, false),
+                lending(1, None, 0, true),
+            ],
+            more_given: more("given_after"),
+            ..nothing()
+        }
+    );
 
     let errors = [
         None,

@@ -224,9 +224,6 @@ pub fn may_delegate(
     if request.from == request.to {
         return Err(Refusal::ToOneself);
     }
-    if !facts.taker_is_active {
-        return Err(Refusal::TakerInactive);
-    }
     if !facts.object_is_active {
         return Err(Refusal::ObjectInactive);
     }
@@ -238,6 +235,10 @@ pub fn may_delegate(
     let source = source_for(facts, request, settings, now)?;
     if request.expires_at.is_some_and(|end| end < now.plus_ms(SHORTEST_MS)) {
         return Err(Refusal::TooShort);
+    }
+    // Only now, so that nobody learns of another without a right that could be lent (checklist PE10).
+    if !facts.taker_is_active {
+        return Err(Refusal::TakerInactive);
     }
     if facts.existing.is_none() && facts.given >= settings.most_given {
         return Err(Refusal::TooManyGiven { most: settings.most_given });
@@ -418,6 +419,22 @@ mod tests {
         assert_eq!(asks(|r| r.expires_at = Some(days(91))), Refusal::BeyondExpiry { latest: days(90) });
         assert_eq!(asks(|r| r.expires_at = Some(NOW.plus_ms(MINUTE_MS - 1))), Refusal::TooShort);
         assert_eq!(asks(|r| r.expires_at = Some(days(-1))), Refusal::TooShort);
+    }
+
+    #[test]
+    fn pe10_who_may_not_lend_learns_of_nobody_whether_they_are_there() {
+        let good = facts(&[GRANT]);
+        for nobody in [false, true] {
+            let facts = |sources, holds| LendFacts {
+                taker_is_active: !nobody,
+                taken: if nobody { 0 } else { 1000 },
+                sources,
+                giver_holds_it: holds,
+                ..good.clone()
+            };
+            assert_eq!(decide(&facts(&[], false), &request()), Err(Refusal::NotHeld));
+            assert_eq!(decide(&facts(&[], true), &request()), Err(Refusal::NotDelegable));
+        }
     }
 
     #[test]

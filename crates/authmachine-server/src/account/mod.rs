@@ -2,6 +2,7 @@
 
 pub mod assets;
 pub mod password;
+pub mod permissions;
 pub mod root;
 pub mod sessions;
 pub mod sign_in;
@@ -21,4 +22,7 @@ pub fn routes() -> Router<App> {
         .route(paths::END_SESSION, post(sessions::end_one))
         .route(paths::END_OTHER_SESSIONS, post(sessions::end_others))
         .route(paths::PASSWORD, get(password::get).post(password::post))
+        .route(paths::PERMISSIONS, get(permissions::get))
+        .route(paths::LEND, get(permissions::get_lend).post(permissions::lend))
+        .route(paths::END_LENDING, post(permissions::end))
 }

@@ -28,34 +28,53 @@ pub enum Done {
     OtherSessionsEnded,
     /// This browser's session has ended.
     SignedOut,
+    /// Something is lent.
+    Lent,
+    /// What was lent is taken back.
+    TakenBack,
+    /// What was lent is given back.
+    GivenBack,
 }
 
 impl Done {
-    const ALL: [Self; 4] =
-        [Self::PasswordChanged, Self::SessionEnded, Self::OtherSessionsEnded, Self::SignedOut];
+    const ALL: [Self; 7] = [
+        Self::PasswordChanged,
+        Self::SessionEnded,
+        Self::OtherSessionsEnded,
+        Self::SignedOut,
+        Self::Lent,
+        Self::TakenBack,
+        Self::GivenBack,
+    ];
 
-    /// This page's address with the word for it: fixed words, which anybody may type, and which do nothing but show a sentence.
+    /// A page's address with the word for it: fixed words, which anybody may type, and which do nothing but show a sentence.
     pub const fn location(self) -> &'static str {
         match self {
             Self::PasswordChanged => "/?done=password",
             Self::SessionEnded => "/?done=session",
             Self::OtherSessionsEnded => "/?done=other-sessions",
             Self::SignedOut => "/?done=sign-out",
+            Self::Lent => "/account/permissions?done=lent",
+            Self::TakenBack => "/account/permissions?done=taken-back",
+            Self::GivenBack => "/account/permissions?done=given-back",
         }
     }
 
     /// Reads the page's query; whatever else it says is nothing.
-    fn of_query(query: Option<&str>) -> Option<Self> {
+    pub(super) fn of_query(query: Option<&str>) -> Option<Self> {
         let params = Params::parse(query?.as_bytes()).ok()?;
         let word = params.get("done")?;
         Self::ALL.into_iter().find(|done| done.location().ends_with(&format!("={word}")))
     }
 
-    const fn notice(self) -> Option<Notice> {
+    pub(super) const fn notice(self) -> Option<Notice> {
         match self {
             Self::PasswordChanged => Some(Notice::PasswordChanged),
             Self::SessionEnded => Some(Notice::SessionEnded),
             Self::OtherSessionsEnded => Some(Notice::OtherSessionsEnded),
+            Self::Lent => Some(Notice::Lent),
+            Self::TakenBack => Some(Notice::TakenBack),
+            Self::GivenBack => Some(Notice::GivenBack),
             Self::SignedOut => None,
         }
     }
@@ -111,9 +130,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_notice_is_one_of_four_words_and_nothing_else() {
+    fn a_notice_is_one_of_our_words_and_nothing_else() {
         for done in Done::ALL {
-            let query = done.location().strip_prefix("/?").expect("a query of the root page");
+            let (_, query) = done.location().split_once('?').expect("a query");
             assert_eq!(Done::of_query(Some(query)), Some(done));
         }
         for other in [

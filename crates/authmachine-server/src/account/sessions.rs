@@ -79,7 +79,11 @@ pub async fn end_others(State(app): State<App>, headers: HeaderMap, body: Body) 
 }
 
 /// The form, proved to be our own, and who sent it.
-async fn read(app: &App, headers: &HeaderMap, body: Body) -> Result<(Params, Option<SignedIn>), PageError> {
+pub(super) async fn read(
+    app: &App,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<(Params, Option<SignedIn>), PageError> {
     let form = request::form(headers, body).await?;
     let browser = Browser::read(app, headers);
     if !browser.owns_form(app, headers, FORM, form.get("csrf")) {

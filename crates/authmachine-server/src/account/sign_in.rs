@@ -11,10 +11,11 @@ use authmachine_provider::user::{User, fold};
 use authmachine_provider::{password, user};
 use authmachine_store::{StoreError, Tx};
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, header};
 use axum::response::Response;
 
+use crate::account::permissions;
 use crate::app::App;
 use crate::browser::{self, Browser, SignedIn};
 use crate::error::PageError;
@@ -265,27 +266,46 @@ fn may_go_on(session: &Session, user: &User) -> bool {
         && session.tokens_revoked_at.is_none()
 }
 
-/// `GET /login`: the page without a client.
-pub async fn get(State(app): State<App>, headers: HeaderMap) -> Response {
+/// `GET /login`: the page without a client. With a right in its query: for somebody who wants to lend that, which needs a recent
+/// sign-in.
+pub async fn get(State(app): State<App>, RawQuery(query): RawQuery, headers: HeaderMap) -> Response {
     let result = async {
         let browser = Browser::read(&app, &headers);
-        let session = browser::session(&app, &browser).await?;
-        if session.is_some_and(|session| session.is_live) {
-            return Ok(browser::see_other(paths::ROOT));
-        }
-        Ok(page(&app, &headers, &browser, "", None))
+        let right = permissions::Right::of_query(query.as_deref());
+        let signed_in = browser::session(&app, &browser).await?.filter(|signed_in| signed_in.is_live);
+        Ok(match (&signed_in, &right) {
+            (Some(_), None) => browser::see_other(paths::ROOT),
+            (Some(SignedIn { session, .. }), Some(right)) if permissions::is_recent(&app, session) => {
+                browser::see_other(&right.location())
+            }
+            _ => {
+                let username = signed_in.as_ref().map_or("", |signed_in| &signed_in.user.username);
+                page(&app, &headers, &browser, right.as_ref(), username, None)
+            }
+        })
     };
     let result = result.await;
     page_result(&app, &headers, result)
 }
 
 /// `POST /login`.
-pub async fn post(State(app): State<App>, headers: HeaderMap, body: Body) -> Response {
-    let result = sign_in(&app, &headers, body).await;
+pub async fn post(
+    State(app): State<App>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
+    let right = permissions::Right::of_query(query.as_deref());
+    let result = sign_in(&app, &headers, right.as_ref(), body).await;
     page_result(&app, &headers, result)
 }
 
-async fn sign_in(app: &App, headers: &HeaderMap, body: Body) -> Result<Response, PageError> {
+async fn sign_in(
+    app: &App,
+    headers: &HeaderMap,
+    right: Option<&permissions::Right>,
+    body: Body,
+) -> Result<Response, PageError> {
     let form: Params = request::form(headers, body).await?;
     let browser = Browser::read(app, headers);
     let username = form.get("username").unwrap_or_default();
@@ -294,15 +314,16 @@ async fn sign_in(app: &App, headers: &HeaderMap, body: Body) -> Result<Response,
             return Err(ErrorKind::Forbidden.into());
         }
         let error = if browser.is_new() { LoginError::CookiesMissing } else { LoginError::Expired };
-        return Ok(page(app, headers, &browser, username, Some(error)));
+        return Ok(page(app, headers, &browser, right, username, Some(error)));
     }
     match prove(app, headers, &browser, username, form.get("password").unwrap_or_default()).await? {
-        Err(error) => Ok(page(app, headers, &browser, username, Some(error))),
+        Err(error) => Ok(page(app, headers, &browser, right, username, Some(error))),
         Ok(proved) => {
             let proved = std::sync::Arc::new(proved);
             let saved = proved.clone();
             app.store.write(app.write_deadline(), move |tx| saved.save(tx)).await?;
-            Ok(proved.keep(app, browser::see_other(paths::ROOT)))
+            let location = right.map_or_else(|| paths::ROOT.to_owned(), permissions::Right::location);
+            Ok(proved.keep(app, browser::see_other(&location)))
         }
     }
 }
@@ -311,14 +332,16 @@ fn page(
     app: &App,
     headers: &HeaderMap,
     browser: &Browser,
+    right: Option<&permissions::Right>,
     username: &str,
     error: Option<LoginError>,
 ) -> Response {
     let login = Login {
-        action: paths::LOGIN.to_owned(),
+        action: right.map_or_else(|| paths::LOGIN.to_owned(), permissions::Right::sign_in),
         csrf: browser.form_token(app, FORM),
         client: None,
         username: username.to_owned(),
+        is_again: right.is_some(),
         error,
         may_cancel: false,
     };

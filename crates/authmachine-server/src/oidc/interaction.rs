@@ -124,6 +124,7 @@ impl Scene {
                     csrf,
                     client: Some(client),
                     username: username.or(login_hint).unwrap_or_default().to_owned(),
+                    is_again: false,
                     error,
                     may_cancel: true,
                 }

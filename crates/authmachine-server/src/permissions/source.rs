@@ -66,8 +66,10 @@ pub(super) fn slice(
 }
 
 /// An index of everything, or of what one question depends on.
-enum Asked<'a> {
+pub enum Asked<'a> {
+    /// The node's.
     All(&'a Index),
+    /// Of the database.
     Slice(Index),
 }
 
@@ -88,7 +90,10 @@ impl<'a> Source<'a> {
     }
 
     /// What can answer a question; `None` when that is too much to load.
-    fn asked(
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn asked(
         &mut self,
         of: SliceOf<'_>,
         circumstances: &Circumstances<'_>,

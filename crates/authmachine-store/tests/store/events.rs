@@ -4,7 +4,7 @@ use authmachine_store::StoreError;
 use crate::records::event;
 use crate::support::both_engines;
 
-const KINDS: [EventKind; 43] = [
+const KINDS: [EventKind; 44] = [
     EventKind::SignIn,
     EventKind::SignInRefused,
     EventKind::SignOut,
@@ -43,6 +43,7 @@ const KINDS: [EventKind; 43] = [
     EventKind::PermissionRemoved,
     EventKind::DelegationCreated,
     EventKind::DelegationChanged,
+    EventKind::DelegationRefused,
     EventKind::DelegationEnded,
     EventKind::ApiTokenCreated,
     EventKind::ApiTokenRevoked,

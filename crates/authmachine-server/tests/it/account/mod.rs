@@ -2,5 +2,6 @@
 
 mod guessing;
 mod password;
+mod permissions;
 mod sessions;
 mod sign_in;

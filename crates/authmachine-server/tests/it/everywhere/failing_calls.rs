@@ -19,7 +19,7 @@ const MANY: u32 = 60;
 const SCOPES: &str = "openid profile email jobs:run authzen";
 
 /// A way through a door: how it is named below, and the route with its method.
-const WAYS: [(&str, &str); 56] = [
+const WAYS: [(&str, &str); 61] = [
     ("own page", "GET /"),
     ("log-in page", "GET /login"),
     ("log-in", "POST /login"),
@@ -29,6 +29,11 @@ const WAYS: [(&str, &str); 56] = [
     ("new password", "POST /account/password"),
     ("end one session", "POST /account/sessions/end"),
     ("end other sessions", "POST /account/sessions/end-others"),
+    ("own permissions", "GET /account/permissions"),
+    ("lending page", "GET /account/permissions/lend"),
+    ("lending", "POST /account/permissions/lend"),
+    ("lending to nobody", "POST /account/permissions/lend"),
+    ("taking back", "POST /account/permissions/end"),
     ("discovery", "GET /.well-known/openid-configuration"),
     ("OAuth metadata", "GET /.well-known/oauth-authorization-server"),
     ("key set", "GET /oidc/jwks"),
@@ -126,7 +131,8 @@ impl World {
     async fn make() -> Self {
         let server = TestServer::start_with(registration_on).await;
         server.user("alice").create().await;
-        server.permit("alice", "object1", &["read"]).await;
+        server.permit_to_lend("alice", "object1", &["read"]).await;
+        server.user("bob").create().await;
         let grants = [GrantType::AuthorizationCode, GrantType::RefreshToken, GrantType::ClientCredentials];
         let key = Arc::new(SigningKey::generate(Algorithm::ES256, "its key".to_owned()).expect("a key"));
         let robot =
@@ -218,6 +224,29 @@ impl World {
                         let page = browser.open("/account/password").await;
                         // Every session of before has ended, this one too: its successor's cookie was in the answer.
                         Happy::new(page.submission(&new), 303)
+                    }
+                }
+            }
+            "own permissions" => Happy::new(self.get(alice, "/account/permissions"), 200).says("object1"),
+            "lending page" | "lending" | "lending to nobody" | "taking back" => {
+                // Names of nobody add up, too.
+                let name = format!("{way} {n}").replace(' ', "-");
+                server.user(&name).create().await;
+                server.permit_to_lend(&name, "object1", &["read"]).await;
+                let browser = server.browser().log_in(&name).await;
+                let address = "/account/permissions/lend?object=object1&permission=read";
+                let page = browser.open(address).await;
+                let until = ("until", "2027-01-16T08:00");
+                match way {
+                    "lending page" => Happy::new(self.get(&browser, address), 200).says("name=\"until\""),
+                    "lending" => Happy::new(page.submission(&[("to", "bob"), until]), 303),
+                    "lending to nobody" => Happy::new(page.submission(&[("to", "nobody"), until]), 400),
+                    _ => {
+                        let page = page.submit(&[("to", "bob"), until]).await;
+                        let forms = page.forms().into_iter();
+                        let mut fields = forms.flat_map(|form| form.fields);
+                        let lending = fields.find(|(name, _)| name == "lending").expect("it is lent").1;
+                        Happy::new(page.submission(&[("lending", &lending)]), 303)
                     }
                 }
             }

@@ -18,13 +18,16 @@ fn registration_on(settings: &mut Settings) {
 }
 
 /// Every route of the router, and addresses that are none.
-const ROUTES: [&str; 34] = [
+const ROUTES: [&str; 37] = [
     "/",
     "/login",
     "/logout",
     "/account/password",
     "/account/sessions/end",
     "/account/sessions/end-others",
+    "/account/permissions",
+    "/account/permissions/lend",
+    "/account/permissions/end",
     "/.well-known/openid-configuration",
     "/.well-known/oauth-authorization-server",
     "/oidc/jwks",
