@@ -84,9 +84,16 @@ impl Demo {
 
     /// Runs the command beside it that changes a permission.
     pub async fn change_a_permission(&self) {
+        let (_, command) = self.told(" grant add ");
+        let words: Vec<&str> = command[1..].iter().map(String::as_str).collect();
+        self.command(&words).await;
+    }
+
+    /// Runs another command beside it.
+    pub async fn command(&self, words: &[&str]) {
         let (settings, command) = self.told(" grant add ");
         let mut change = Command::new(&command[0]);
-        change.env_clear().envs(settings).args(&command[1..]);
+        change.env_clear().envs(settings).args(words);
         process::stdout(change, None).await;
     }
 

@@ -133,6 +133,55 @@ async fn a_second_app_notices_and_permissions_are_live() {
 }
 
 #[tokio::test]
+async fn pe3_what_alice_lends_bob_sees_and_loses_with_her_own() {
+    let Some(browser) = Chromium::start().await else { return };
+    let Some(bobs) = Chromium::start().await else { return };
+    let demo = Demo::start().await;
+    let write = ["--user", ALICE.0, "--object", "object1", "--type", "write"];
+    demo.command(&[&["grant", "add"], &write[..], &["--delegable", "--replace"]].concat()).await;
+
+    let may_write = "return [...document.querySelectorAll('table')][0].textContent.includes('write')";
+    bobs.open(&format!("{}/login", demo.client())).await;
+    bobs.sign_in(BOB.0, BOB.1).await;
+    bobs.sees("Logged in as bob").await;
+    assert_eq!(bobs.evaluate(may_write).await, false);
+
+    browser.open(&format!("{}/login", demo.issuer())).await;
+    browser.sign_in(ALICE.0, ALICE.1).await;
+    browser.sees("Signed in as alice").await;
+    browser.click("a[href='/account/permissions']").await;
+    browser.sees("because it was granted to you").await;
+    browser.click("a[href*='permission=write']").await;
+    // The form begins with tomorrow.
+    browser.fill("#to", BOB.0).await;
+    browser.pictures("lend").await;
+    browser.click("button.primary").await;
+    browser.sees("It is lent.").await;
+    browser.pictures("permissions").await;
+    browser.is_content().await;
+
+    bobs.reload().await;
+    bobs.sees("Logged in as bob").await;
+    assert_eq!(bobs.evaluate(may_write).await, true);
+    let page = format!("{}/account/permissions", demo.issuer());
+    bobs.open(&page).await;
+    bobs.sees("because alice lent it to you until").await;
+    bobs.is_content().await;
+
+    demo.command(&[&["grant", "remove"], &write[..]].concat()).await;
+    // A command beside the server is noticed within a second (checklist PE7).
+    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    bobs.open(&page).await;
+    bobs.sees("Without effect at present").await;
+    assert!(!bobs.text().await.contains("because alice lent it to you"));
+    // No new login.
+    bobs.open(&demo.client()).await;
+    bobs.sees("Logged in as bob").await;
+    assert_eq!(bobs.evaluate(may_write).await, false);
+    assert!(demo.stop().await.success());
+}
+
+#[tokio::test]
 async fn everything_works_without_scripts() {
     let Some(browser) = Chromium::start().await else { return };
     let demo = Demo::start().await;
