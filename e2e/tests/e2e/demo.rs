@@ -100,6 +100,11 @@ async fn a_third_party_asks_first_and_takes_no_for_an_answer() {
     assert!(demo.stop().await.success());
 }
 
+/// A command beside the server is noticed within a second (checklist PE7).
+async fn noticed() {
+    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+}
+
 #[tokio::test]
 async fn a_second_app_notices_and_permissions_are_live() {
     let Some(browser) = Chromium::start().await else { return };
@@ -120,6 +125,7 @@ async fn a_second_app_notices_and_permissions_are_live() {
     browser.open(&demo.client()).await;
     assert_eq!(browser.evaluate(may_write).await, false);
     demo.change_a_permission().await;
+    noticed().await;
     browser.reload().await;
     browser.sees("Live, from the permissions API").await;
     assert_eq!(browser.evaluate(may_write).await, true);
@@ -169,8 +175,7 @@ async fn pe3_what_alice_lends_bob_sees_and_loses_with_her_own() {
     bobs.is_content().await;
 
     demo.command(&[&["grant", "remove"], &write[..]].concat()).await;
-    // A command beside the server is noticed within a second (checklist PE7).
-    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    noticed().await;
     bobs.open(&page).await;
     bobs.sees("Without effect at present").await;
     assert!(!bobs.text().await.contains("because alice lent it to you"));
